@@ -1,0 +1,15 @@
+# NL_WITH_OPENMP
+# --------------
+# AC_OPENMP, which brings --disable-openmp. Where it is off, pragmas are not worth a warning.
+# ThreadSanitizer does not understand OpenMP's runtime, so --enable-tsan switches it off.
+AC_DEFUN([NL_WITH_OPENMP], [
+  AC_REQUIRE([NL_SANITIZERS])
+  AS_IF([test "x$enable_tsan" = xyes], [enable_openmp=no])
+  AC_OPENMP
+  AS_IF([test "x$enable_openmp" = xno], [ac_cv_prog_c_openmp=no])
+  AS_CASE(["$ac_cv_prog_c_openmp"],
+    [no|unsupported], [nl_have_openmp=no
+      OPENMP_CFLAGS=
+      NL_APPEND_FLAGS([OPENMP_CFLAGS], [-fopenmp-simd -Wno-unknown-pragmas])],
+    [nl_have_openmp=yes])
+])

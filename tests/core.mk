@@ -1,0 +1,1 @@
+# Tests of this area: one program per source file.

@@ -1,0 +1,31 @@
+# Every test program uses this and TEST_LDADD, which comes from configure.
+TEST_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
+
+# Tests find their fixtures by environment. NL_SHARED is a folder of further cases that some
+# checkouts have beside them; tests that want it say "skip: ..." where it is not set.
+AM_TESTS_ENVIRONMENT = \
+	NL_FIXTURES='$(abs_top_srcdir)/tests/fixtures'; export NL_FIXTURES; \
+	NL_PROGRAM='$(abs_top_builddir)/nonlocal'; export NL_PROGRAM; \
+	NL_CONFIG='$(abs_top_srcdir)/configs/nonlocal.yaml'; export NL_CONFIG; \
+	if test -z "$${NL_SHARED+set}" && test -d '$(abs_top_srcdir)/../shared'; then \
+	  NL_SHARED='$(abs_top_srcdir)/../shared'; export NL_SHARED; \
+	fi; \
+	CK_DEFAULT_TIMEOUT=$${CK_DEFAULT_TIMEOUT-300}; export CK_DEFAULT_TIMEOUT; \
+	LSAN_OPTIONS='suppressions=$(abs_top_srcdir)/tests/lsan.supp:print_suppressions=0'; \
+	TSAN_OPTIONS='suppressions=$(abs_top_srcdir)/tests/tsan.supp'; \
+	UBSAN_OPTIONS='print_stacktrace=1'; \
+	export LSAN_OPTIONS TSAN_OPTIONS UBSAN_OPTIONS;
+
+dist_check_SCRIPTS += %D%/check-layers.sh %D%/check-registry.sh %D%/check-banned.sh
+EXTRA_DIST += %D%/fixtures %D%/lsan.supp %D%/tsan.supp %D%/valgrind.supp
+
+if NL_HAVE_CHECK
+include tests/core.mk
+include tests/weights.mk
+include tests/reader.mk
+include tests/ref.mk
+include tests/cpu.mk
+include tests/graph.mk
+include tests/model.mk
+include tests/app.mk
+endif
