@@ -1,1 +1,1 @@
-# Sources of this folder: libnonlocal_la_SOURCES += %D%/name.c %D%/name.h
+libnonlocal_la_SOURCES += %D%/model.h %D%/registry.c %D%/models.def %D%/arc.c %D%/arc.h %D%/resnet.c

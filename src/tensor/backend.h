@@ -38,7 +38,8 @@ struct nl_impl {
     nl_status (*prepare)(struct nl_backend *be, const struct nl_op_desc *desc, void **prepared,
                          struct nl_need *need);
 
-    /* Lays the constant inputs (filters) out as run() wants them. NULL where need.packed is 0. */
+    /* Lays the filters, args->in[1], out as run() wants them: run() then reads args->packed and
+     * never args->in[1]. NULL where need.packed is 0. */
     nl_status (*pack)(struct nl_backend *be, const void *prepared, const struct nl_op_desc *desc,
                       const struct nl_args *args, void *packed);
 
