@@ -5,6 +5,7 @@ cd "${srcdir:-.}"
 bad=0
 while read -r dir allowed; do
     test -d "$dir" || continue
+    # shellcheck disable=SC2086 # a list of folders
     pattern=$(printf '%s|' $allowed "$dir")
     found=$(find "$dir" -type f \( -name '*.[ch]' -o -name '*.cu' -o -name '*.def' \) \
         -exec grep -n '^ *# *include "' /dev/null {} + |
