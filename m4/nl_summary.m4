@@ -3,6 +3,7 @@
 # What was found, what each missing thing is for, and one command that installs all of it.
 # Required ones that are missing end configure here, together, not one by one.
 AC_DEFUN([NL_SUMMARY], [
+  AS_IF([test "x$prefix" = xNONE], [nl_prefix=$ac_default_prefix], [nl_prefix=$prefix])
   AS_ECHO(["
 nonlocal AC_PACKAGE_VERSION
 
@@ -14,8 +15,8 @@ nonlocal AC_PACKAGE_VERSION
   Check       $nl_have_check	unit tests (optional)
 
   compiler    $CC $CFLAGS
-  sanitizers  ${nl_sanitizers:- none}
-  prefix      $prefix"])
+  sanitizers ${nl_sanitizers:- none}
+  prefix      $nl_prefix"])
   AS_IF([test "x$nl_missing" != x], [AS_ECHO(["
 Missing; on Debian or Ubuntu:
   apt-get install$nl_missing"])])
