@@ -66,5 +66,6 @@ if test -n "$full"; then
 fi
 
 test -z "$failed" || echo "failed: ${failed#, }"
-scripts/test-totals.sh "$builds"
-test -z "$failed"
+totals=$(scripts/test-totals.sh "$builds")
+echo "$totals"
+test -z "$failed" && test "${totals%% *}" -gt 0

@@ -3,7 +3,9 @@
 # case of a Check program counts, a shell test is one case, and so is a program that ended badly
 # although all its cases passed. A line "skip: ..." in a log is a case that tested nothing.
 set -eu
-find "$@" -name '*.trs' -exec awk '
+results=$(find "$@" -name '*.trs')
+# shellcheck disable=SC2086 # a list of files, which have plain names
+awk '
     function count(trs, log_file, result, line, checks, bad, skips, n, word) {
         while ((getline line < trs) > 0)
             if (line ~ /^:test-result:/) result = substr(line, 15)
@@ -28,4 +30,4 @@ find "$@" -name '*.trs' -exec awk '
     BEGIN {
         for (i = 1; i < ARGC; i++) count(ARGV[i])
         printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped
-    }' {} +
+    }' $results
