@@ -16,7 +16,8 @@ AM_TESTS_ENVIRONMENT = \
 	UBSAN_OPTIONS='print_stacktrace=1'; \
 	export LSAN_OPTIONS TSAN_OPTIONS UBSAN_OPTIONS;
 
-dist_check_SCRIPTS += %D%/check-layers.sh %D%/check-registry.sh %D%/check-banned.sh
+dist_check_SCRIPTS += %D%/check-layers.sh %D%/check-registry.sh %D%/check-banned.sh \
+	%D%/check-docs.sh %D%/check-run.sh
 EXTRA_DIST += %D%/fixtures %D%/lsan.supp %D%/tsan.supp %D%/valgrind.supp
 
 # The test programs once more, slowly. Children (Check forks) are watched too.

@@ -1,0 +1,23 @@
+#!/bin/sh
+# Documents do not lie about files: relative links lead somewhere, and so do paths in backquotes.
+# shellcheck disable=SC2013,SC2016 # names have no blanks; backquotes are meant
+set -eu
+cd "${srcdir:-.}"
+bad=0
+for page in *.md docs/*.md docs/*/*.md; do
+    folder=$(dirname "$page")
+    for link in $(grep -o ']([^)#:]*[)#]' "$page" | sed 's/^](//; s/[)#]$//'); do
+        test -e "$folder/$link" || {
+            echo "$page: no $link"
+            bad=1
+        }
+    done
+    for path in $(grep -oE '`(src|backends|blocks|models|reader|tests|configs|scripts|docs)/[a-z0-9_./-]+`' "$page" |
+        tr -d '`'); do
+        test -e "$path" || {
+            echo "$page: no $path"
+            bad=1
+        }
+    done
+done
+exit $bad
