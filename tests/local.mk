@@ -1,4 +1,5 @@
-# Every test program uses this and TEST_LDADD, which comes from configure.
+# Every test program uses this and TEST_LDADD, every plug-in of the tests TEST_MODULE_LDFLAGS; those
+# come from configure. Plug-ins are built into $NL_TEST_PLUGINS.
 TEST_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 
 # Tests find their fixtures by environment. NL_SHARED is a folder of further cases that some
@@ -7,6 +8,7 @@ AM_TESTS_ENVIRONMENT = \
 	NL_FIXTURES='$(abs_top_srcdir)/tests/fixtures'; export NL_FIXTURES; \
 	NL_PROGRAM='$(abs_top_builddir)/nonlocal'; export NL_PROGRAM; \
 	NL_CONFIG='$(abs_top_srcdir)/configs/nonlocal.yaml'; export NL_CONFIG; \
+	NL_TEST_PLUGINS='$(abs_top_builddir)/tests/.libs'; export NL_TEST_PLUGINS; \
 	if test -z "$${NL_SHARED+set}" && test -d '$(abs_top_srcdir)/../shared'; then \
 	  NL_SHARED='$(abs_top_srcdir)/../shared'; export NL_SHARED; \
 	fi; \
