@@ -1,1 +1,2 @@
-# Sources of this folder: libnonlocal_la_SOURCES += %D%/name.c %D%/name.h
+libnonlocal_la_SOURCES += %D%/tensor.c %D%/tensor.h %D%/ops.c %D%/ops.h %D%/ops.def \
+	%D%/backend.c %D%/backend.h %D%/params.c %D%/params.h
