@@ -1,1 +1,1 @@
-# Sources of this folder: libnonlocal_la_SOURCES += %D%/name.c %D%/name.h
+libnonlocal_la_SOURCES += %D%/ref.c %D%/ref.h %D%/conv.c %D%/pool.c %D%/pointwise.c %D%/pairwise.c %D%/product.c
