@@ -21,13 +21,13 @@ bool nl_arc_is_temporal(const struct nl_arc *arc, int stage, int index)
     return pattern[(size_t)index % strlen(pattern)] == '1';
 }
 
-const char *nl_arc_block_letter(const struct nl_arc *arc, int stage, int index, char out[8])
+const char *nl_arc_block_letter(const struct nl_arc *arc, int stage, int index, char out[16])
 {
     const bool numbered = arc->depth == 101 && stage == 4 && index > 0;
     if (numbered)
-        snprintf(out, 8, "b%d", index);
+        snprintf(out, 16, "b%d", index);
     else
-        snprintf(out, 8, "%c", 'a' + index);
+        snprintf(out, 16, "%c", 'a' + index);
     return out;
 }
 

@@ -28,7 +28,7 @@ const struct nl_arc *nl_arc_find(int choice);
 nl_status nl_arc_places(const struct nl_arc *arc, const struct nl_config *config,
                         struct nl_block_place places[NL_BLOCKS_MAX], int *count) NL_MUST_CHECK;
 
-/* "a", "b", ... or, in res4 of depth 101 after the first, "b1" ... "b22". `out` holds 8 bytes. */
-const char *nl_arc_block_letter(const struct nl_arc *arc, int stage, int index, char out[8]);
+/* "a", "b", ... or, in res4 of depth 101 after the first, "b1" ... "b22". `out` holds 16 bytes. */
+const char *nl_arc_block_letter(const struct nl_arc *arc, int stage, int index, char out[16]);
 
 #endif

@@ -1,1 +1,4 @@
-# Tests of this area: one program per source file.
+check_PROGRAMS += %D%/test_graph
+%C%_test_graph_SOURCES = %D%/test_graph.c
+%C%_test_graph_CPPFLAGS = $(TEST_CPPFLAGS)
+%C%_test_graph_LDADD = $(TEST_LDADD)
