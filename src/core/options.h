@@ -1,0 +1,99 @@
+/* options.h - one table gives defaults, YAML, --set, range checks, help and docs/options.md.
+ *
+ * Every option remembers who set it. A flag or --set goes before a checkpoint, which goes before
+ * the configuration file, which goes before the default, in whatever order they are read.
+ */
+#ifndef NL_OPTIONS_H
+#define NL_OPTIONS_H
+
+#include "src/core/config.h"
+#include "src/core/text.h"
+
+#include <stddef.h>
+#include <stdio.h>
+
+typedef enum {
+    NL_OPT_BOOL,    /* bool: True, False, true, false, yes, no, 1, 0 */
+    NL_OPT_INT,     /* int */
+    NL_OPT_INT64,   /* int64_t */
+    NL_OPT_REAL,    /* double */
+    NL_OPT_NAME,    /* char[NL_NAME_MAX] */
+    NL_OPT_PATH,    /* char[NL_PATH_MAX] */
+    NL_OPT_CHOICE,  /* int: place in `choices` */
+    NL_OPT_INTS,    /* int[count], exactly count of them */
+    NL_OPT_STEPS,   /* nonlocal step list: train.step_sizes and train.n_steps */
+    NL_OPT_GROUPS,  /* NONLOCAL.group_size: a number, or a map from stage to number */
+    NL_OPT_BLOCKS,  /* NONLOCAL.blocks: a map from stage to blocks */
+} nl_option_type;
+
+enum {
+    NL_OPT_UNUSED = 1, /* the original's; accepted, one warning where it is not the default */
+    NL_OPT_OURS = 2,   /* not a key of the original */
+};
+
+struct nl_option {
+    const char *section, *key;
+    nl_option_type type;
+    size_t offset; /* in struct nl_config */
+    int count;     /* of NL_OPT_INTS */
+    const char *preset; /* default, as YAML */
+    double min, max;
+    const char *const *choices; /* NULL-terminated */
+    unsigned flags;
+    const char *help;
+};
+
+extern const struct nl_option nl_options[];
+extern const int nl_n_options;
+
+typedef enum { NL_BY_DEFAULT, NL_BY_FILE, NL_BY_CHECKPOINT, NL_BY_FLAG } nl_origin;
+
+enum { NL_OPTIONS_MAX = 192 };
+
+/* A place of NONLOCAL.blocks with the switches given there (bit i: row i of the NONLOCAL rows). */
+struct nl_place_override {
+    struct nl_block_place place;
+    uint64_t given;
+};
+
+struct nl_settings {
+    struct nl_config config;
+    unsigned char origin[NL_OPTIONS_MAX]; /* nl_origin of each row */
+    struct nl_place_override overrides[NL_BLOCKS_MAX];
+};
+
+/* All defaults. */
+nl_status nl_settings_init(struct nl_settings *settings) NL_MUST_CHECK;
+
+/* Reads a YAML file (origin NL_BY_FILE). NL_EUSAGE with "file:line: ..." for unknown keys (naming the
+ * nearest), wrong types, values out of range, duplicates, syntax; NL_EIO where it cannot be read. */
+nl_status nl_settings_load(struct nl_settings *settings, const char *path) NL_MUST_CHECK;
+
+/* The same from text; `name` stands for the file in messages. */
+nl_status nl_settings_read(struct nl_settings *settings, const char *text, const char *name,
+                           nl_origin origin) NL_MUST_CHECK;
+
+/* One option, "SECTION.KEY"; `value` as it would stand in YAML. */
+nl_status nl_settings_set(struct nl_settings *settings, const char *key, const char *value,
+                          nl_origin origin) NL_MUST_CHECK;
+
+/* Who set "SECTION.KEY", which must exist. */
+nl_origin nl_settings_origin(const struct nl_settings *settings, const char *key);
+
+/* Derives what depends on several options (pool and scale from use_maxpool and use_scale, the
+ * switches of each block), checks them together, warns. Call it once all are set; again after more. */
+nl_status nl_settings_resolve(struct nl_settings *settings) NL_MUST_CHECK;
+
+/* Everything as YAML that nl_settings_read reads back to the same configuration. */
+void nl_settings_dump(const struct nl_settings *settings, struct nl_text *out);
+
+/* The row of "SECTION.KEY", or of KEY in `section` where key has no dot; -1 if there is none. */
+int nl_option_find(const char *section, const char *key);
+
+/* "integer in [1, 64]", "True or False", ...: what the option wants, for messages and docs. */
+char *nl_option_wanted(const struct nl_option *option, char *out, size_t size);
+
+/* The page docs/options.md. */
+void nl_options_markdown(FILE *out);
+
+#endif
