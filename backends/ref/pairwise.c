@@ -1,5 +1,7 @@
 #include "backends/ref/ref.h"
 
+#include "src/core/memory.h"
+
 #include <math.h>
 
 static int64_t batch_of(const nl_tensor *t, int64_t b)
@@ -8,7 +10,8 @@ static int64_t batch_of(const nl_tensor *t, int64_t b)
 }
 
 /* Scores of query `i` with every key, into row[0..M). */
-static void score_row(const struct nl_op_desc *desc, const struct nl_args *args, int64_t b, int64_t i, double *row)
+static void score_row(const struct nl_op_desc *desc, const struct nl_args *args, int64_t b,
+                      int64_t i, double *row)
 {
     const nl_tensor *q = &args->in[0], *k = &args->in[1];
     const int64_t query = batch_of(q, b) + i * q->stride[2];
@@ -18,7 +21,8 @@ static void score_row(const struct nl_op_desc *desc, const struct nl_args *args,
         if (desc->attr.pairwise.score == NL_SCORE_SUM)
             s = nl_ref_get(q, query) + nl_ref_get(k, key);
         else
-            for (int64_t c = 0; c < q->dim[3]; c++) s += nl_ref_get(q, query + c) * nl_ref_get(k, key + c);
+            for (int64_t c = 0; c < q->dim[3]; c++)
+                s += nl_ref_get(q, query + c) * nl_ref_get(k, key + c);
         row[j] = s * desc->attr.pairwise.scale;
     }
 }
@@ -37,15 +41,16 @@ static void affinity_row(const struct nl_op_desc *desc, int64_t keys, double *ro
     for (int64_t j = 0; j < keys; j++) row[j] /= c;
 }
 
-nl_status nl_ref_pairwise_prepare(struct nl_backend *be, const struct nl_op_desc *desc, void **prepared,
-                                  struct nl_need *need)
+nl_status nl_ref_pairwise_prepare(struct nl_backend *be, const struct nl_op_desc *desc,
+                                  void **prepared, struct nl_need *need)
 {
     (void)prepared;
-    need->workspace = (size_t)be->threads * (size_t)desc->in[1].dim[2] * sizeof(double);
-    return NL_OK;
+    NL_TRY(nl_size_mul((size_t)be->threads, (size_t)desc->in[1].dim[2], &need->workspace));
+    return nl_size_mul(need->workspace, sizeof(double), &need->workspace);
 }
 
-static void attend(const struct nl_op_desc *desc, const struct nl_args *args, int64_t b, int64_t i, double *row)
+static void attend(const struct nl_op_desc *desc, const struct nl_args *args, int64_t b, int64_t i,
+                   double *row)
 {
     const nl_tensor *v = &args->in[2], *y = &args->out[0];
     const int64_t to = batch_of(y, b) + i * y->stride[2];
@@ -59,8 +64,8 @@ static void attend(const struct nl_op_desc *desc, const struct nl_args *args, in
     }
 }
 
-nl_status nl_ref_pairwise(struct nl_backend *be, const void *prepared, const struct nl_op_desc *desc,
-                          const struct nl_args *args)
+nl_status nl_ref_pairwise(struct nl_backend *be, const void *prepared,
+                          const struct nl_op_desc *desc, const struct nl_args *args)
 {
     const int64_t queries = args->in[0].dim[2], keys = args->in[1].dim[2];
     const int64_t total = args->in[0].dim[0] * args->in[0].dim[1] * queries, threads = be->threads;

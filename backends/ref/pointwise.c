@@ -5,14 +5,16 @@
 nl_status nl_ref_affine(struct nl_backend *be, const void *prepared, const struct nl_op_desc *desc,
                         const struct nl_args *args)
 {
-    const nl_tensor *x = &args->in[0], *a = &args->in[1], *b = &args->in[2], *residual = &args->in[3];
+    const nl_tensor *x = &args->in[0], *a = &args->in[1], *b = &args->in[2],
+                    *residual = &args->in[3];
     const nl_tensor *y = &args->out[0];
     const int64_t rows = nl_ref_rows(y);
     (void)be;
     (void)prepared;
     for (int64_t row = 0; row < rows; row++)
         for (int64_t c = 0; c < y->dim[y->rank - 1]; c++) {
-            double value = nl_ref_get(x, nl_ref_row(x, row) + c) * nl_ref_get(a, c) + nl_ref_get(b, c);
+            double value =
+                nl_ref_get(x, nl_ref_row(x, row) + c) * nl_ref_get(a, c) + nl_ref_get(b, c);
             if (residual->rank) value += nl_ref_get(residual, nl_ref_row(residual, row) + c);
             nl_ref_put(y, nl_ref_row(y, row) + c, nl_ref_act(desc->attr.pointwise.relu, value));
         }
@@ -28,7 +30,8 @@ nl_status nl_ref_add(struct nl_backend *be, const void *prepared, const struct n
     (void)prepared;
     for (int64_t row = 0; row < rows; row++)
         for (int64_t c = 0; c < y->dim[y->rank - 1]; c++) {
-            const double sum = nl_ref_get(x0, nl_ref_row(x0, row) + c) + nl_ref_get(x1, nl_ref_row(x1, row) + c);
+            const double sum =
+                nl_ref_get(x0, nl_ref_row(x0, row) + c) + nl_ref_get(x1, nl_ref_row(x1, row) + c);
             nl_ref_put(y, nl_ref_row(y, row) + c, nl_ref_act(desc->attr.pointwise.relu, sum));
         }
     return NL_OK;
@@ -42,7 +45,8 @@ static void each(const nl_tensor *x, const nl_tensor *y, nl_affinity f, double s
     for (int64_t row = 0; row < rows; row++)
         for (int64_t c = 0; c < y->dim[last]; c++) {
             const double value = nl_ref_get(x, nl_ref_row(x, row) + c * x->stride[last]);
-            nl_ref_put(y, nl_ref_row(y, row) + c * y->stride[last], nl_affinity_value(f, value) * scale);
+            nl_ref_put(y, nl_ref_row(y, row) + c * y->stride[last],
+                       nl_affinity_value(f, value) * scale);
         }
 }
 
@@ -78,7 +82,8 @@ nl_status nl_ref_softmax(struct nl_backend *be, const void *prepared, const stru
         double top = -INFINITY, sum = 0;
         for (int64_t c = 0; c < n; c++) top = fmax(top, nl_ref_get(x, from + c));
         for (int64_t c = 0; c < n; c++) sum += exp(nl_ref_get(x, from + c) - top);
-        for (int64_t c = 0; c < n; c++) nl_ref_put(y, to + c, exp(nl_ref_get(x, from + c) - top) / sum);
+        for (int64_t c = 0; c < n; c++)
+            nl_ref_put(y, to + c, exp(nl_ref_get(x, from + c) - top) / sum);
     }
     return NL_OK;
 }
@@ -90,7 +95,8 @@ nl_status nl_ref_bn_fold(struct nl_backend *be, const void *prepared, const stru
     (void)be;
     (void)prepared;
     for (int64_t c = 0; c < in[0].dim[0]; c++) {
-        const double a = nl_ref_get(&in[0], c) / sqrt(nl_ref_get(&in[3], c) + desc->attr.bn_fold.epsilon);
+        const double a =
+            nl_ref_get(&in[0], c) / sqrt(nl_ref_get(&in[3], c) + desc->attr.bn_fold.epsilon);
         nl_ref_put(&args->out[0], c, a);
         nl_ref_put(&args->out[1], c, nl_ref_get(&in[1], c) - nl_ref_get(&in[2], c) * a);
     }

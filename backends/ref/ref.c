@@ -4,13 +4,14 @@ bool nl_ref_can(const struct nl_backend *be, const struct nl_op_desc *desc, nl_r
 {
     const nl_type type = desc->in[0].type;
     (void)be;
-    if (type != NL_F32 && type != NL_F64) return nl_decline(why, "computes f32 and f64, not %s", nl_type_name(type));
+    if (type != NL_F32 && type != NL_F64)
+        return nl_decline(why, "computes f32 and f64, not %s", nl_type_name(type));
     return true;
 }
 
 /* One implementation each; they have no preparation except for pairwise. */
-#define PLAIN(op) \
-    static const struct nl_impl op = {.name = "plain", .can = nl_ref_can, .run = nl_ref_##op}; \
+#define PLAIN(op)                                                                                  \
+    static const struct nl_impl op = {.name = "plain", .can = nl_ref_can, .run = nl_ref_##op};     \
     static const struct nl_impl *const op##_list[] = {&op, NULL}
 
 PLAIN(conv);
@@ -32,11 +33,20 @@ static const struct nl_impl pairwise = {
 static const struct nl_impl *const pairwise_list[] = {&pairwise, NULL};
 
 static const struct nl_impl_list impls[] = {
-    {NL_OP_CONV, conv_list},         {NL_OP_MAX_POOL, max_pool_list}, {NL_OP_AVG_POOL, avg_pool_list},
-    {NL_OP_AFFINE, affine_list},     {NL_OP_ADD, add_list},           {NL_OP_RELU, relu_list},
-    {NL_OP_SOFTMAX, softmax_list},   {NL_OP_MEAN, mean_list},         {NL_OP_PAIRWISE, pairwise_list},
-    {NL_OP_PRODUCT, product_list},   {NL_OP_OUTER_SUM, outer_sum_list}, {NL_OP_MAP, map_list},
-    {NL_OP_BN_FOLD, bn_fold_list},   {NL_OP_CONV_FOLD, conv_fold_list},
+    {NL_OP_CONV, conv_list},
+    {NL_OP_MAX_POOL, max_pool_list},
+    {NL_OP_AVG_POOL, avg_pool_list},
+    {NL_OP_AFFINE, affine_list},
+    {NL_OP_ADD, add_list},
+    {NL_OP_RELU, relu_list},
+    {NL_OP_SOFTMAX, softmax_list},
+    {NL_OP_MEAN, mean_list},
+    {NL_OP_PAIRWISE, pairwise_list},
+    {NL_OP_PRODUCT, product_list},
+    {NL_OP_OUTER_SUM, outer_sum_list},
+    {NL_OP_MAP, map_list},
+    {NL_OP_BN_FOLD, bn_fold_list},
+    {NL_OP_CONV_FOLD, conv_fold_list},
 };
 
 const struct nl_backend_ops nl_backend_ref = {

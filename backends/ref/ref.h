@@ -8,8 +8,8 @@
 
 #include "src/tensor/backend.h"
 
-typedef nl_status nl_ref_run(struct nl_backend *be, const void *prepared, const struct nl_op_desc *desc,
-                             const struct nl_args *args);
+typedef nl_status nl_ref_run(struct nl_backend *be, const void *prepared,
+                             const struct nl_op_desc *desc, const struct nl_args *args);
 
 /* Accepts F32 and F64. */
 bool nl_ref_can(const struct nl_backend *be, const struct nl_op_desc *desc, nl_reason *why);
@@ -19,8 +19,8 @@ nl_ref_run nl_ref_conv, nl_ref_max_pool, nl_ref_avg_pool, nl_ref_affine, nl_ref_
     nl_ref_bn_fold, nl_ref_conv_fold;
 
 /* One row of scores for each thread. */
-nl_status nl_ref_pairwise_prepare(struct nl_backend *be, const struct nl_op_desc *desc, void **prepared,
-                                  struct nl_need *need);
+nl_status nl_ref_pairwise_prepare(struct nl_backend *be, const struct nl_op_desc *desc,
+                                  void **prepared, struct nl_need *need);
 
 /* Element `at` (counted from t->data) as a double, and back. */
 static inline double nl_ref_get(const nl_tensor *t, int64_t at)

@@ -1,3 +1,6 @@
+/* For the set of processors that this process may use. */
+#define _GNU_SOURCE
+
 #include "src/tensor/backend.h"
 
 #include "src/core/memory.h"
@@ -6,6 +9,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { ADDED_MAX = 16 };
 static const struct nl_backend_ops *added[ADDED_MAX];
@@ -32,7 +36,8 @@ static void host_release(struct nl_backend *be, void *pointer)
     nl_free(pointer);
 }
 
-static nl_status host_copy(struct nl_backend *be, void *dst, const void *src, size_t bytes, nl_copy way)
+static nl_status host_copy(struct nl_backend *be, void *dst, const void *src, size_t bytes,
+                           nl_copy way)
 {
     (void)be;
     (void)way;
@@ -61,18 +66,23 @@ static const struct nl_backend_ops *look_up(const char *name)
 
 nl_status nl_backend_register(const struct nl_backend_ops *ops)
 {
+    NL_REQUIRE(strcmp(ops->name, "auto") != 0, NL_EINVAL, "a backend may not be called auto");
     NL_REQUIRE(!look_up(ops->name), NL_EINVAL, "there is already a backend %s", ops->name);
+    NL_REQUIRE(!ops->next || ops->next->memory == ops->memory, NL_EINVAL,
+               "backend %s falls back on %s, which has another memory", ops->name, ops->next->name);
     NL_REQUIRE(n_added < ADDED_MAX, NL_EINVAL, "more than %d backends added", ADDED_MAX);
     added[n_added++] = ops;
     return NL_OK;
 }
 
+/* Those that this process may run on; a set may be too small for a very large machine. */
 static int processors(void)
 {
     cpu_set_t set;
     CPU_ZERO(&set);
-    const int count = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-    return count > 0 ? count : 1;
+    if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
+    const long online = sysconf(_SC_NPROCESSORS_ONLN);
+    return online > 0 ? (int)online : 1;
 }
 
 static nl_status open_one(const struct nl_backend_ops *ops, int threads, struct nl_backend *be)
@@ -85,10 +95,14 @@ static nl_status open_one(const struct nl_backend_ops *ops, int threads, struct 
 
 static nl_status open_automatic(int threads, struct nl_backend *be)
 {
+    char last[256] = "none is automatic";
     const struct nl_backend_ops *ops = NULL;
-    for (int i = 0; (ops = nl_backend_at(i)); i++)
-        if (ops->automatic && open_one(ops, threads, be) == NL_OK) return NL_OK;
-    return nl_fail(NL_EUSAGE, "no backend opens");
+    for (int i = 0; (ops = nl_backend_at(i)); i++) {
+        if (!ops->automatic) continue;
+        if (open_one(ops, threads, be) == NL_OK) return NL_OK;
+        snprintf(last, sizeof last, "%s: %s", ops->name, nl_error());
+    }
+    return nl_fail(NL_EUSAGE, "no backend opens; %s", last);
 }
 
 nl_status nl_backend_open(const char *name, int threads, struct nl_backend *be)
@@ -114,11 +128,6 @@ nl_status nl_backend_sync(struct nl_backend *be)
     return be->ops->sync ? be->ops->sync(be) : NL_OK;
 }
 
-static bool wanted(const char *force, const struct nl_impl *impl)
-{
-    return !force || !*force || strcmp(force, "auto") == 0 || strcmp(force, impl->name) == 0;
-}
-
 static const struct nl_impl *const *impls_of(const struct nl_backend_ops *ops, nl_op op)
 {
     static const struct nl_impl *const none[] = {NULL};
@@ -127,41 +136,71 @@ static const struct nl_impl *const *impls_of(const struct nl_backend_ops *ops, n
     return none;
 }
 
-/* The first of `ops` that can; notes why others declined. */
-static const struct nl_impl *choose(const struct nl_backend *be, const struct nl_backend_ops *ops,
-                                    const struct nl_op_desc *desc, const char *force, nl_reason *declined)
+/* What was asked for, and why each implementation declined, "; name: reason" for each. */
+struct search {
+    const struct nl_op_desc *desc;
+    const char *force; /* NULL: any */
+    nl_reason last;
+    char reasons[512];
+};
+
+static void note_reason(struct search *search, const char *name, const nl_reason *why)
 {
-    for (const struct nl_impl *const *impl = impls_of(ops, desc->op); *impl; impl++) {
+    const size_t used = strlen(search->reasons);
+    snprintf(search->last.text, sizeof search->last.text, "%s: %s", name, why->text);
+    snprintf(search->reasons + used, sizeof search->reasons - used, "; %s: %s", name, why->text);
+}
+
+/* The first of `ops` that can; NULL if none does. */
+static const struct nl_impl *choose(const struct nl_backend *be, const struct nl_backend_ops *ops,
+                                    struct search *search)
+{
+    for (const struct nl_impl *const *impl = impls_of(ops, search->desc->op); *impl; impl++) {
         nl_reason why = {""};
-        if (!wanted(force, *impl)) continue;
-        if ((*impl)->can(be, desc, &why)) return *impl;
-        snprintf(declined->text, sizeof declined->text, "%s: %.*s", (*impl)->name, 120, why.text);
+        if (search->force && strcmp(search->force, (*impl)->name) != 0) continue;
+        if ((*impl)->can(be, search->desc, &why)) return *impl;
+        note_reason(search, (*impl)->name, &why);
     }
     return NULL;
+}
+
+static nl_status none_serves(const struct nl_backend *be, const struct search *search)
+{
+    const char *op = nl_op_name(search->desc->op);
+    if (!search->force)
+        return nl_fail(NL_ENOSUP, "backend %s cannot serve %s%s", be->ops->name, op,
+                       search->reasons);
+    return nl_fail(NL_ENOSUP, "backend %s cannot serve %s with the implementation %s%s",
+                   be->ops->name, op, search->force,
+                   *search->reasons ? search->reasons : "; there is none of that name");
 }
 
 nl_status nl_kernel_prepare(struct nl_backend *be, const struct nl_op_desc *desc, const char *force,
                             struct nl_kernel *kernel)
 {
+    const bool any = !force || !*force || strcmp(force, "auto") == 0;
+    struct search search = {.desc = desc, .force = any ? NULL : force};
     *kernel = (struct nl_kernel){.desc = *desc};
     for (const struct nl_backend_ops *ops = be->ops; ops && !kernel->impl; ops = ops->next) {
-        kernel->impl = choose(be, ops, desc, force, &kernel->declined);
+        kernel->impl = choose(be, ops, &search);
         kernel->owner = ops;
     }
-    NL_REQUIRE(kernel->impl, NL_ENOSUP, "backend %s has no implementation%s%s%s%s", be->ops->name,
-               force && *force ? " named " : "", force ? force : "", *kernel->declined.text ? "; " : "",
-               kernel->declined.text);
+    if (!kernel->impl) return none_serves(be, &search);
+    kernel->declined = search.last;
     if (!kernel->impl->prepare) return NL_OK;
-    return kernel->impl->prepare(be, &kernel->desc, &kernel->prepared, &kernel->need);
+    const nl_status st = kernel->impl->prepare(be, &kernel->desc, &kernel->prepared, &kernel->need);
+    if (st != NL_OK) kernel->impl = NULL; /* nothing to drop */
+    return st;
 }
 
-nl_status nl_kernel_pack(struct nl_backend *be, const struct nl_kernel *kernel, const struct nl_args *args,
-                         void *packed)
+nl_status nl_kernel_pack(struct nl_backend *be, const struct nl_kernel *kernel,
+                         const struct nl_args *args, void *packed)
 {
     return kernel->impl->pack(be, kernel->prepared, &kernel->desc, args, packed);
 }
 
-nl_status nl_kernel_run(struct nl_backend *be, const struct nl_kernel *kernel, const struct nl_args *args)
+nl_status nl_kernel_run(struct nl_backend *be, const struct nl_kernel *kernel,
+                        const struct nl_args *args)
 {
     return kernel->impl->run(be, kernel->prepared, &kernel->desc, args);
 }

@@ -24,7 +24,7 @@ bool nl_decline(nl_reason *why, const char *fmt, ...) NL_PRINTF(2, 3);
 /* What a prepared kernel asks of the plan, in bytes. Both are handed out 64-byte aligned. */
 struct nl_need {
     size_t workspace; /* scratch for each run; shared with other kernels */
-    size_t packed;    /* weights in the kernel's own layout; filled by pack(), kept with the model */
+    size_t packed; /* weights in the kernel's own layout; filled by pack(), kept with the model */
 };
 
 /* One way to serve an op. `prepared` is the implementation's own, from prepare() to drop(). */
@@ -53,7 +53,7 @@ typedef enum { NL_TO_DEVICE, NL_TO_HOST, NL_WITHIN } nl_copy;
 
 /* Where tensors live. Backends that share a memory share its address. */
 struct nl_memory {
-    const char *name; /* "host", ... */
+    const char *name;                                                    /* "host", ... */
     nl_status (*alloc)(struct nl_backend *be, size_t bytes, void **out); /* 64-byte aligned */
     void (*release)(struct nl_backend *be, void *pointer);               /* NULL is allowed */
     nl_status (*copy)(struct nl_backend *be, void *dst, const void *src, size_t bytes, nl_copy way);
@@ -70,9 +70,9 @@ struct nl_backend_ops {
     const struct nl_backend_ops *next; /* asked when ours declined; same memory, or NULL */
     bool automatic;                    /* a candidate for `backend: auto` */
 
-    nl_status (*open)(struct nl_backend *be);  /* may set be->state; NULL: always opens */
-    void (*close)(struct nl_backend *be);      /* NULL: nothing to close */
-    nl_status (*sync)(struct nl_backend *be);  /* NULL: runs are synchronous */
+    nl_status (*open)(struct nl_backend *be); /* may set be->state; NULL: always opens */
+    void (*close)(struct nl_backend *be);     /* NULL: nothing to close */
+    nl_status (*sync)(struct nl_backend *be); /* NULL: runs are synchronous */
 
     const struct nl_impl_list *impls;
     int n_impls;

@@ -14,7 +14,8 @@ const char *nl_op_name(nl_op op)
 
 const char *nl_affinity_name(nl_affinity f)
 {
-    static const char *const names[] = {[NL_F_EXP] = "exp", [NL_F_IDENTITY] = "identity", [NL_F_RELU] = "relu"};
+    static const char *const names[] = {
+        [NL_F_EXP] = "exp", [NL_F_IDENTITY] = "identity", [NL_F_RELU] = "relu"};
     return names[f];
 }
 

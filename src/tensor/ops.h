@@ -9,12 +9,14 @@
  *            y = act(sum_{dt,dh,dw,c} x[n, t*st+dt-pt, h*sh+dh-ph, w*sw+dw-pw, c] w[k,dt,dh,dw,c]
  *            + bias[k] + residual), zero padding, T' = (T + 2 pt - kt) / st + 1 (floor), act is
  *            ReLU where attr.conv.relu. y == residual is allowed; y == x is not.
- * max_pool   kernel and stride, no padding, floor mode: y [N,T',H',W',C] the largest of each window.
+ * max_pool   kernel and stride, no padding, floor mode: y [N,T',H',W',C] the largest of a window;
+ *            a NaN in the window wins.
  * avg_pool   likewise the mean of each window (sums in double on ref, float elsewhere).
  * affine     y = act(x * a[c] + b[c] + residual); a, b [C]. y == x or y == residual is allowed.
- * add        y = act(x0 + x1), same shapes. y may be either input. affine, add: attr.pointwise.relu.
+ * add        y = act(x0 + x1), same shapes; y may be either input. affine, add: attr.pointwise.relu
  * relu       y = max(x, 0). y == x is allowed. NaN stays NaN, also in act above.
- * softmax    over the last axis: y = exp(x - m) / sum exp(x - m), m the row's maximum. y == x allowed.
+ * softmax    over the last axis: y = exp(x - m) / sum exp(x - m), m the row's maximum. y == x is
+ *            allowed.
  * mean       y[n,c] = mean over T,H,W of x[n,t,h,w,c].
  * pairwise   q [B0,B1,P,d], k [B0,B1,M,d], v [B0,B1,M,e] -> y [B0,B1,P,e]; last axes have stride 1,
  *            the others any. With s_ij = scale * (q_i . k_j) (score product), or
@@ -26,7 +28,8 @@
  * outer_sum  a [B0,B1,m,1], b [B0,B1,n,1] -> c [B0,B1,m,n]:  c_ij = a_i + b_j.
  * map        y = f(x) * scale elementwise, any rank, any strides. y == x is allowed. attr.map.
  * bn_fold    all [C]: a = gamma / sqrt(variance + epsilon), b = beta - mean * a (in double).
- * conv_fold  w [K,...,C], bias [K] or absent, a, b [K]: w' = w * a[k], bias' = bias * a + b (double).
+ * conv_fold  w [K,...,C], bias [K] or absent, a, b [K]: w' = w * a[k], bias' = bias * a + b (in
+ *            double).
  *
  * Kernels overwrite their outputs; those that will make gradients take beta 0 or 1.
  * No kernel allocates host memory in run(). Shapes are checked when a node is appended
@@ -99,7 +102,7 @@ const char *nl_affinity_name(nl_affinity f); /* "exp", "identity", "relu" */
 /* f(s) in double, the definition that every backend is tested against. */
 double nl_affinity_value(nl_affinity f, double s);
 
-/* Nominal multiply-adds of convolutions (the classifier too), pairwise and product; 0 for others. */
+/* Nominal multiply-adds of convolutions (the classifier too), pairwise and product; else 0. */
 int64_t nl_op_multiply_adds(const struct nl_op_desc *desc);
 
 #endif

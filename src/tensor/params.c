@@ -16,8 +16,9 @@ int nl_params_find(const struct nl_params *params, const char *name)
 static nl_status agree(const struct nl_param *known, const nl_tensor *tensor)
 {
     char one[160], two[160];
-    NL_REQUIRE(nl_tensor_same_shape(&known->tensor, tensor), NL_ESHAPE, "parameter %s: was %s, now %s",
-               known->name, nl_tensor_text(&known->tensor, one, sizeof one),
+    NL_REQUIRE(nl_tensor_same_shape(&known->tensor, tensor), NL_ESHAPE,
+               "parameter %s: was %s, now %s", known->name,
+               nl_tensor_text(&known->tensor, one, sizeof one),
                nl_tensor_text(tensor, two, sizeof two));
     return NL_OK;
 }
@@ -27,7 +28,8 @@ nl_status nl_params_add(struct nl_params *params, const char *name, const nl_ten
 {
     *index = nl_params_find(params, name);
     if (*index >= 0) return agree(&params->list[*index], tensor);
-    NL_REQUIRE(!params->block, NL_EINVAL, "parameter %s comes after the memory was given out", name);
+    NL_REQUIRE(!params->block, NL_EINVAL, "parameter %s comes after the memory was given out",
+               name);
     if (params->count == params->room) {
         const int room = params->room ? 2 * params->room : 64;
         NL_TRY(nl_resize(&params->list, (size_t)room, sizeof *params->list));
@@ -43,6 +45,9 @@ nl_status nl_params_add(struct nl_params *params, const char *name, const nl_ten
 nl_status nl_params_alloc(struct nl_params *params, struct nl_backend *be, nl_type type)
 {
     size_t total = 0, bytes;
+    NL_REQUIRE(type == NL_F32 || type == NL_F64, NL_EINVAL, "parameters are f32 or f64, not %s",
+               nl_type_name(type));
+    NL_REQUIRE(!params->block, NL_EINVAL, "the parameters have their memory already");
     for (int i = 0; i < params->count; i++) {
         params->list[i].tensor.type = type;
         NL_TRY(nl_tensor_bytes(&params->list[i].tensor, &bytes));
@@ -83,52 +88,93 @@ static struct layout layout_of(const nl_tensor *t)
     return (struct layout){t->dim[0], t->dim[4], t->dim[1] * t->dim[2] * t->dim[3]};
 }
 
-/* Values in the file's order to or from `ours`, in the memory's type. */
-static void reorder(const nl_tensor *t, void *ours, float *theirs, bool to_ours)
+/* to[i] = from[i], each of its own type. */
+static void move(void *to, nl_type to_type, int64_t at, const void *from, nl_type type, int64_t i)
 {
-    const struct layout l = layout_of(t);
-    for (int64_t k = 0; k < l.filters; k++)
-        for (int64_t c = 0; c < l.channels; c++)
-            for (int64_t s = 0; s < l.taps; s++) {
-                const int64_t here = (k * l.taps + s) * l.channels + c;
-                float *there = theirs + (k * l.channels + c) * l.taps + s;
-                if (t->type == NL_F64 && to_ours) ((double *)ours)[here] = *there;
-                if (t->type == NL_F64 && !to_ours) *there = (float)((double *)ours)[here];
-                if (t->type == NL_F32 && to_ours) ((float *)ours)[here] = *there;
-                if (t->type == NL_F32 && !to_ours) *there = ((float *)ours)[here];
-            }
+    const double value = type == NL_F64 ? ((const double *)from)[i] : ((const float *)from)[i];
+    if (to_type == NL_F64)
+        ((double *)to)[at] = value;
+    else
+        ((float *)to)[at] = (float)value;
 }
 
-/* Copies through a host buffer, since the parameter's memory may not be the host's. */
-static nl_status exchange(struct nl_backend *be, const nl_tensor *t, float *values, bool set)
+/* `values` of `type` in the file's order into `ours`, of t's type in our order. */
+static void from_file(const nl_tensor *t, void *ours, const void *values, nl_type type)
 {
+    const struct layout l = layout_of(t);
+    if (type == t->type && (l.channels == 1 || l.taps == 1)) {
+        memcpy(ours, values, (size_t)nl_tensor_count(t) * nl_type_size(type));
+        return;
+    }
+    for (int64_t k = 0; k < l.filters; k++)
+        for (int64_t c = 0; c < l.channels; c++)
+            for (int64_t s = 0; s < l.taps; s++)
+                move(ours, t->type, (k * l.taps + s) * l.channels + c, values, type,
+                     (k * l.channels + c) * l.taps + s);
+}
+
+/* The inverse of from_file. */
+static void to_file(const nl_tensor *t, const void *ours, void *values, nl_type type)
+{
+    const struct layout l = layout_of(t);
+    if (type == t->type && (l.channels == 1 || l.taps == 1)) {
+        memcpy(values, ours, (size_t)nl_tensor_count(t) * nl_type_size(type));
+        return;
+    }
+    for (int64_t k = 0; k < l.filters; k++)
+        for (int64_t c = 0; c < l.channels; c++)
+            for (int64_t s = 0; s < l.taps; s++)
+                move(values, type, (k * l.channels + c) * l.taps + s, ours, t->type,
+                     (k * l.taps + s) * l.channels + c);
+}
+
+static nl_status set_values(struct nl_params *params, int index, const void *values, nl_type type)
+{
+    const nl_tensor *t = &params->list[index].tensor;
+    struct nl_backend *be = params->be;
     void *host = NULL;
     size_t bytes;
     NL_TRY(nl_tensor_bytes(t, &bytes));
     NL_TRY(nl_alloc(bytes, &host));
-    nl_status st = NL_OK;
-    if (set) reorder(t, host, values, true);
-    if (set)
-        st = be->ops->memory->copy(be, t->data, host, bytes, NL_TO_DEVICE);
-    else
-        st = be->ops->memory->copy(be, host, t->data, bytes, NL_TO_HOST);
-    if (!set && st == NL_OK) reorder(t, host, values, false);
+    from_file(t, host, values, type);
+    const nl_status st = be->ops->memory->copy(be, t->data, host, bytes, NL_TO_DEVICE);
+    nl_free(host);
+    params->version++;
+    return st;
+}
+
+static nl_status get_values(const struct nl_params *params, int index, void *values, nl_type type)
+{
+    const nl_tensor *t = &params->list[index].tensor;
+    struct nl_backend *be = params->be;
+    void *host = NULL;
+    size_t bytes;
+    NL_TRY(nl_tensor_bytes(t, &bytes));
+    NL_TRY(nl_alloc(bytes, &host));
+    const nl_status st = be->ops->memory->copy(be, host, t->data, bytes, NL_TO_HOST);
+    if (st == NL_OK) to_file(t, host, values, type);
     nl_free(host);
     return st;
 }
 
 nl_status nl_params_set(struct nl_params *params, int index, const float *values)
 {
-    float *source = NULL;
-    memcpy(&source, &values, sizeof source); /* exchange() only reads when it sets */
-    NL_TRY(exchange(params->be, &params->list[index].tensor, source, true));
-    params->version++;
-    return NL_OK;
+    return set_values(params, index, values, NL_F32);
 }
 
 nl_status nl_params_get(const struct nl_params *params, int index, float *values)
 {
-    return exchange(params->be, &params->list[index].tensor, values, false);
+    return get_values(params, index, values, NL_F32);
+}
+
+nl_status nl_params_set_f64(struct nl_params *params, int index, const double *values)
+{
+    return set_values(params, index, values, NL_F64);
+}
+
+nl_status nl_params_get_f64(const struct nl_params *params, int index, double *values)
+{
+    return get_values(params, index, values, NL_F64);
 }
 
 static bool ends_with(const char *name, const char *end)
@@ -143,8 +189,10 @@ static double non_trivial_value(const struct nl_param *param, struct nl_rng *rng
     const bool block = strncmp(param->name, "nonlocal", 8) == 0;
     const double fan_in = (double)nl_tensor_count(&param->tensor) / (double)param->tensor.dim[0];
     if (ends_with(param->name, "_variance")) return 0.5 + nl_rng_double(rng);
-    if (param->role == NL_ROLE_BN && (ends_with(param->name, "_scale") || ends_with(param->name, "_s")))
-        return (0.5 + 0.5 * nl_rng_double(rng)) * (block || strstr(param->name, "branch2c") ? 0.5 : 1);
+    if (param->role == NL_ROLE_BN &&
+        (ends_with(param->name, "_scale") || ends_with(param->name, "_s")))
+        return (0.5 + 0.5 * nl_rng_double(rng)) *
+               (block || strstr(param->name, "branch2c") ? 0.5 : 1);
     if (param->tensor.rank == 1) return 0.1 * nl_rng_normal(rng);
     if (param->role == NL_ROLE_FC) return 0.05 * nl_rng_normal(rng);
     return sqrt((block ? 1 : 2) / fan_in) * nl_rng_normal(rng);
@@ -162,17 +210,24 @@ static double initial_value(const struct nl_param *param, struct nl_rng *rng)
     }
 }
 
+/* In the file's order. */
+static void draw(const struct nl_param *param, uint64_t seed, bool non_trivial, float *values)
+{
+    const int64_t count = nl_tensor_count(&param->tensor);
+    struct nl_rng rng;
+    nl_rng_seed(&rng, seed, param->name);
+    for (int64_t i = 0; i < count; i++)
+        values[i] =
+            (float)(non_trivial ? non_trivial_value(param, &rng) : initial_value(param, &rng));
+}
+
 nl_status nl_params_init(struct nl_params *params, uint64_t seed, bool non_trivial)
 {
     for (int i = 0; i < params->count; i++) {
         const struct nl_param *param = &params->list[i];
-        const int64_t n = nl_tensor_count(&param->tensor);
-        struct nl_rng rng;
         float *values = NULL;
-        nl_rng_seed(&rng, seed, param->name);
-        NL_TRY(nl_calloc((size_t)n, sizeof *values, &values));
-        for (int64_t k = 0; k < n; k++)
-            values[k] = (float)(non_trivial ? non_trivial_value(param, &rng) : initial_value(param, &rng));
+        NL_TRY(nl_calloc((size_t)nl_tensor_count(&param->tensor), sizeof *values, &values));
+        draw(param, seed, non_trivial, values);
         const nl_status st = nl_params_set(params, i, values);
         nl_free(values);
         NL_TRY(st);

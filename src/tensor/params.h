@@ -36,9 +36,9 @@ struct nl_param {
 struct nl_params {
     struct nl_param *list;
     int count, room;
-    void *block;             /* all values, one allocation in `be`'s memory */
-    struct nl_backend *be;   /* borrowed; set by nl_params_alloc */
-    uint64_t version;        /* grows with every change of values */
+    void *block;           /* all values, one allocation in `be`'s memory */
+    struct nl_backend *be; /* borrowed; set by nl_params_alloc */
+    uint64_t version;      /* grows with every change of values */
 };
 
 /* Appends, or finds the one of that name, which must agree in shape (NL_ESHAPE). */
@@ -46,19 +46,26 @@ nl_status nl_params_add(struct nl_params *params, const char *name, const nl_ten
                         nl_param_role role, struct nl_init init, int *index) NL_MUST_CHECK;
 int nl_params_find(const struct nl_params *params, const char *name); /* -1: unknown */
 
-/* Gives every parameter its memory (type F32 or F64) in `be`. Values are not initialised. */
-nl_status nl_params_alloc(struct nl_params *params, struct nl_backend *be, nl_type type) NL_MUST_CHECK;
+/* Gives every parameter its memory (type F32 or F64) in `be`, once. Values are not initialised. */
+nl_status nl_params_alloc(struct nl_params *params, struct nl_backend *be,
+                          nl_type type) NL_MUST_CHECK;
 
-/* Draws all values by (seed, name); `non_trivial` replaces zero gammas and zero filters by
- * others (for demos and benchmarks). Names decide, so adding a block changes no other. */
+/* Draws all values by (seed, name), so that adding a block changes no other parameter.
+ * `non_trivial`: ranges that let every part of the network show in its output instead of
+ * param->init, whose zero gammas and filters hide blocks (for demos and benchmarks). */
 nl_status nl_params_init(struct nl_params *params, uint64_t seed, bool non_trivial) NL_MUST_CHECK;
 
 /* Extents in the field's layout: filters [K,C,kt,kh,kw], pred_w [K,C], vectors [C]. Returns rank. */
 int nl_param_file_shape(const struct nl_param *param, int64_t dim[NL_MAX_RANK]);
 
-/* Copies host floats in the field's layout (nl_param_file_shape) to or from parameter `index`. */
+/* Copies host floats in the field's layout (nl_param_file_shape) to or from parameter `index`,
+ * whose memory may be out of the host's reach. The _f64 forms keep every bit of F64 parameters. */
 nl_status nl_params_set(struct nl_params *params, int index, const float *values) NL_MUST_CHECK;
 nl_status nl_params_get(const struct nl_params *params, int index, float *values) NL_MUST_CHECK;
+nl_status nl_params_set_f64(struct nl_params *params, int index,
+                            const double *values) NL_MUST_CHECK;
+nl_status nl_params_get_f64(const struct nl_params *params, int index,
+                            double *values) NL_MUST_CHECK;
 
 void nl_params_clear(struct nl_params *params);
 

@@ -6,8 +6,8 @@
 
 size_t nl_type_size(nl_type type)
 {
-    static const size_t bytes[] = {[NL_F32] = 4, [NL_F64] = 8, [NL_BF16] = 2,
-                                   [NL_F16] = 2, [NL_U8] = 1,  [NL_I64] = 8};
+    static const size_t bytes[] = {
+        [NL_F32] = 4, [NL_F64] = 8, [NL_BF16] = 2, [NL_F16] = 2, [NL_U8] = 1, [NL_I64] = 8};
     return bytes[type];
 }
 
@@ -25,7 +25,7 @@ nl_tensor nl_tensor_dense(nl_type type, int rank, const int64_t *dim)
     for (int i = rank - 1; i >= 0; i--) {
         t.dim[i] = dim[i];
         t.stride[i] = step;
-        step *= dim[i];
+        step = (int64_t)((uint64_t)step * (uint64_t)dim[i]); /* nl_tensor_bytes finds overflow */
     }
     return t;
 }
@@ -67,15 +67,19 @@ int64_t nl_tensor_span(const nl_tensor *t)
 
 nl_status nl_tensor_bytes(const nl_tensor *t, size_t *out)
 {
-    size_t elements = 1;
+    size_t span = 1, reach;
+    bool empty = false;
     char text[160];
     for (int i = 0; i < t->rank; i++) {
-        NL_REQUIRE(t->dim[i] >= 0, NL_ENOMEM, "negative extent in %s", nl_tensor_text(t, text, sizeof text));
-        NL_TRY(nl_size_mul(elements, (size_t)t->dim[i], &elements));
+        NL_REQUIRE(t->dim[i] >= 0 && t->stride[i] >= 0, NL_ENOMEM, "impossible shape %s",
+                   nl_tensor_text(t, text, sizeof text));
+        empty = empty || t->dim[i] == 0;
     }
-    const int64_t span = nl_tensor_span(t);
-    if ((size_t)span > elements) elements = (size_t)span;
-    return nl_size_mul(elements, nl_type_size(t->type), out);
+    for (int i = 0; i < t->rank && !empty; i++) {
+        NL_TRY(nl_size_mul((size_t)t->dim[i] - 1, (size_t)t->stride[i], &reach));
+        NL_TRY(nl_size_add(span, reach, &span));
+    }
+    return nl_size_mul(empty ? 0 : span, nl_type_size(t->type), out);
 }
 
 nl_tensor nl_tensor_permute(const nl_tensor *t, const int *axis)
@@ -92,7 +96,8 @@ char *nl_tensor_text(const nl_tensor *t, char *out, size_t size)
 {
     size_t used = (size_t)snprintf(out, size, "[");
     for (int i = 0; i < t->rank && used < size; i++)
-        used += (size_t)snprintf(out + used, size - used, "%s%lld", i ? "," : "", (long long)t->dim[i]);
+        used +=
+            (size_t)snprintf(out + used, size - used, "%s%lld", i ? "," : "", (long long)t->dim[i]);
     if (used < size) snprintf(out + used, size - used, "]");
     return out;
 }

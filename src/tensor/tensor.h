@@ -37,7 +37,7 @@ bool nl_tensor_same_shape(const nl_tensor *a, const nl_tensor *b); /* ranks and 
 /* Elements from the first to one past the last that the view touches. */
 int64_t nl_tensor_span(const nl_tensor *t);
 
-/* NL_ENOMEM if the span in bytes does not fit size_t or an extent is negative. */
+/* Bytes of the span. NL_ENOMEM if they do not fit size_t or an extent or stride is negative. */
 nl_status nl_tensor_bytes(const nl_tensor *t, size_t *out) NL_MUST_CHECK;
 
 /* The view of the same memory with axes in the order given (axis[i] becomes axis i). */
