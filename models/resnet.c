@@ -78,8 +78,8 @@ static nl_status branch(struct builder *b, const char *block, const char *which,
                         nl_value x, nl_value *y)
 {
     char name[NAME], bn[NAME];
-    snprintf(name, sizeof name, "%s_branch%s", block, which);
-    snprintf(bn, sizeof bn, "bn%s_branch%s", block + 3, which);
+    snprintf(name, sizeof name, "%.32s_branch%.8s", block, which);
+    snprintf(bn, sizeof bn, "bn%.32s_branch%.8s", block + 3, which);
     step.name = name;
     step.bn = bn;
     return conv_bn(b, &step, x, y);
@@ -94,7 +94,7 @@ static nl_status residual(struct builder *b, int stage, int index, int64_t inner
     const struct step second = {.filters = inner, .kernel = {1, 3, 3}, .stride = stride, .pad = {0, 1, 1}, .gamma = 1, .relu = true};
     const struct step third = {.filters = filters, .kernel = {1, 1, 1}, .stride = 1, .gamma = b->config->model.bn_init_gamma};
     const struct step match = {.filters = filters, .kernel = {1, 1, 1}, .stride = stride, .gamma = 1};
-    char letter[16], block[NAME], sum[NAME + 8];
+    char letter[16], block[32], sum[40];
     nl_value y, shortcut = b->x;
 
     snprintf(block, sizeof block, "res%d%s", stage, nl_arc_block_letter(b->arc, stage, index, letter));

@@ -1,0 +1,167 @@
+#include "blocks/block.h"
+#include "src/app/bench_data.h"
+#include "src/app/command.h"
+#include "src/app/progress.h"
+#include "src/app/session.h"
+#include "src/app/table.h"
+#include "src/core/memory.h"
+#include "src/core/rng.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+static int by_value(const void *a, const void *b)
+{
+    const double one = *(const double *)a, two = *(const double *)b;
+    return (one > two) - (one < two);
+}
+
+void nl_bench_report(double *ms, int count, const char *backend)
+{
+    struct rusage usage;
+    qsort(ms, (size_t)count, sizeof *ms, by_value);
+    getrusage(RUSAGE_SELF, &usage);
+    printf("{\"ms_min\": %.3f, \"ms_median\": %.3f, \"peak_rss_mib\": %.1f, \"backend\": \"%s\"}\n", ms[0],
+           ms[count / 2], (double)usage.ru_maxrss / 1024, backend);
+}
+
+static nl_status random_clips(int64_t count, float **out)
+{
+    struct nl_rng rng;
+    NL_TRY(nl_calloc((size_t)count, sizeof **out, out));
+    nl_rng_seed(&rng, 0, "bench");
+    for (int64_t i = 0; i < count; i++) (*out)[i] = (float)nl_rng_normal(&rng);
+    return NL_OK;
+}
+
+/* Nodes with the time of the last run, achieved GFLOP/s where multiply-adds are counted. */
+static nl_status print_per_op(const struct nl_plan *plan, const double *ms)
+{
+    const struct nl_graph *g = nl_plan_graph(plan);
+    struct nl_table table = {.columns = 6, .align = "lllrrl"};
+    nl_status st = nl_table_add(&table, "node\top\toutput\tms\tGFLOP/s\tserved by");
+    for (int i = 0; st == NL_OK && i < g->n_nodes; i++) {
+        if (nl_plan_is_constant(plan, i)) continue;
+        const struct nl_op_desc desc = nl_graph_desc(g, &g->nodes[i]);
+        const int64_t work = nl_op_multiply_adds(&desc);
+        char shape[160], rate[32] = "";
+        if (work) snprintf(rate, sizeof rate, "%.0f", 2e-6 * (double)work / ms[i]);
+        st = nl_table_add(&table, "%s\t%s\t%s\t%.3f\t%s\t%s/%s", g->nodes[i].name, nl_op_name(desc.op),
+                          nl_tensor_text(&desc.out[0], shape, sizeof shape), ms[i], rate,
+                          nl_plan_kernel(plan, i)->owner->name, nl_plan_kernel(plan, i)->impl->name);
+    }
+    if (st == NL_OK) nl_table_print(&table, 0, stdout);
+    nl_table_clear(&table);
+    return st;
+}
+
+/* One warm-up, `repeat` timed runs; with --per-op one more, timed node by node. */
+static nl_status time_plan(const struct nl_run *run, struct nl_plan *plan, const char *backend)
+{
+    const int repeat = run->args.repeat ? (int)run->args.repeat : 5;
+    double *ms = NULL, *per_op = NULL;
+    nl_status st = nl_calloc((size_t)repeat, sizeof *ms, &ms);
+    if (st == NL_OK) st = nl_calloc((size_t)nl_plan_graph(plan)->n_nodes, sizeof *per_op, &per_op);
+    for (int i = -2; st == NL_OK && i < repeat; i++) {
+        const double start = nl_seconds();
+        st = nl_plan_run(plan, NULL);
+        if (i >= 0) ms[i] = (nl_seconds() - start) * 1e3;
+    }
+    if (st == NL_OK && run->args.per_op) {
+        st = nl_plan_run(plan, per_op);
+        if (st == NL_OK) st = print_per_op(plan, per_op);
+    }
+    if (st == NL_OK) nl_bench_report(ms, repeat, backend);
+    nl_free(ms);
+    nl_free(per_op);
+    return st;
+}
+
+static nl_status time_network(struct nl_session *session, struct nl_engine *engine)
+{
+    const nl_tensor *t = nl_graph_tensor(nl_plan_graph(engine->plan), engine->ends.clip);
+    float *clips = NULL;
+    nl_status st = random_clips(nl_tensor_count(t), &clips);
+    if (st == NL_OK) st = nl_engine_run(engine, clips);
+    nl_free(clips);
+    return st == NL_OK ? time_plan(session->run, engine->plan, session->be.ops->name) : st;
+}
+
+static nl_status bench_infer(struct nl_run *run)
+{
+    const struct nl_config *config = &run->settings.config;
+    const int64_t crop = run->args.crop ? run->args.crop : config->train.sampling.crop_size;
+    const struct nl_geometry at = {run->args.batch ? run->args.batch : 1, config->infer.sampling.video_length, crop,
+                                   crop};
+    struct nl_session session;
+    struct nl_engine engine = {.plan = NULL};
+    nl_status st = nl_session_open(&session, run, NL_WEIGHTS_TRIVIAL);
+    if (st == NL_OK) st = nl_engine_open(&engine, &session, &at, NULL);
+    if (st == NL_OK) st = time_network(&session, &engine);
+    nl_engine_close(&engine);
+    nl_session_close(&session);
+    return st;
+}
+
+static nl_status read_shape(const char *text, int64_t dim[4])
+{
+    long long c, t, h, w;
+    char end;
+    NL_REQUIRE(text && sscanf(text, "%lld,%lld,%lld,%lld%c", &c, &t, &h, &w, &end) == 4 && c > 0 && t > 0 && h > 0 &&
+                   w > 0 && c < 65536 && t < 65536 && h < 65536 && w < 65536,
+               NL_EUSAGE, "--shape: want C,T,H,W such as 512,4,28,28, got \"%s\"", text ? text : "");
+    const int64_t all[4] = {c, t, h, w};
+    memcpy(dim, all, sizeof all);
+    return NL_OK;
+}
+
+/* One block alone on random activations. */
+static nl_status time_block(struct nl_run *run, struct nl_backend *be, struct nl_graph *g, nl_value x, nl_value z)
+{
+    float *values = NULL;
+    struct nl_plan *plan = NULL;
+    nl_status st = nl_params_alloc(g->params, be, NL_F32);
+    if (st == NL_OK) st = nl_params_init(g->params, 1, true);
+    if (st == NL_OK) st = nl_plan_new(g, be, &z, 1, &plan);
+    if (st == NL_OK) st = random_clips(nl_tensor_count(nl_graph_tensor(g, x)), &values);
+    if (st == NL_OK) st = nl_plan_write(plan, x, values);
+    if (st == NL_OK) st = time_plan(run, plan, be->ops->name);
+    nl_free(values);
+    nl_plan_free(plan);
+    return st;
+}
+
+static nl_status bench_block(struct nl_run *run)
+{
+    struct nl_params params = {.list = NULL};
+    struct nl_graph *g = NULL;
+    struct nl_backend be;
+    int64_t dim[4] = {0};
+    nl_value x, z;
+    NL_REQUIRE(!run->args.backward, NL_EUSAGE, "--backward: training is not part of this release");
+    NL_TRY(read_shape(run->args.shape, dim));
+    NL_TRY(nl_settings_resolve(&run->settings));
+    NL_TRY(nl_open_backend(run, &be));
+    const struct nl_block_site site = {"nonlocal", 0, 0, &run->settings.config.nonlocal.options};
+    const int64_t clip[5] = {run->args.batch ? run->args.batch : 1, dim[1], dim[2], dim[3], dim[0]};
+    nl_status st = nl_graph_new(NL_F32, &params, &g);
+    if (st == NL_OK) st = nl_graph_input(g, 5, clip, &x);
+    if (st == NL_OK) st = nl_block_append(g, &site, x, &z);
+    if (st == NL_OK) st = time_block(run, &be, g, x, z);
+    nl_graph_free(g);
+    nl_params_clear(&params);
+    nl_backend_close(&be);
+    return st;
+}
+
+nl_status nl_cmd_bench(struct nl_run *run)
+{
+    const char *mode = run->args.mode ? run->args.mode : "infer";
+    if (strcmp(mode, "infer") == 0) return bench_infer(run);
+    if (strcmp(mode, "block") == 0) return bench_block(run);
+    if (strcmp(mode, "data") == 0) return nl_bench_data(run);
+    return nl_fail(NL_EUSAGE, "--mode: want infer, block or data%s, got \"%s\"",
+                   strcmp(mode, "train") == 0 ? " (train is not part of this release)" : "", mode);
+}

@@ -1,0 +1,88 @@
+#include "src/app/command.h"
+#include "src/app/plugin.h"
+#include "src/app/signals.h"
+#include "src/core/memory.h"
+
+#include "autoconf.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const struct nl_command nl_commands[] = {
+    {"predict", "Classes of videos", "[VIDEO|FOLDER...] ", 1, nl_cmd_predict},
+    {"forward", "Clips in a .npy file to probabilities or a layer's activation", "", 2, nl_cmd_forward},
+    {"clip", "The clip that the reader cuts from a video", "", 4, nl_cmd_clip},
+    {"init", "Seeded, non-trivial weights of the configured network", "", 8, nl_cmd_init},
+    {"convert", "Weights of any known origin to safetensors", "", 16, nl_cmd_convert},
+    {"info", "Backends, blocks, models; with --config or --set the network", "", 32, nl_cmd_info},
+    {"bench", "Times a network, a block or the reader", "", 64, nl_cmd_bench},
+    {"options", "Every key of the configuration", "", 128, nl_cmd_options},
+    {NULL, NULL, NULL, 0, NULL},
+};
+
+static int usage_error(const char *line)
+{
+    fprintf(stderr, "nonlocal: %s\n", line);
+    return NL_EXIT_USAGE;
+}
+
+/* train and eval have their names taken, so that the original's scripts get a clear answer. */
+static int unknown_command(const char *name)
+{
+    const char *known[NL_COUNT(nl_commands)];
+    char line[256], shown[96];
+    int n = 0;
+    for (const struct nl_command *c = nl_commands; c->name; c++) known[n++] = c->name;
+    known[n] = NULL;
+    const char *near = nl_suggest(name, known);
+    if (strcmp(name, "train") == 0 || strcmp(name, "eval") == 0)
+        snprintf(line, sizeof line, "%s is not part of this release; see CHANGELOG.md", name);
+    else
+        snprintf(line, sizeof line, "unknown command %s%s%s", nl_text_escape(name, shown, sizeof shown),
+                 near ? "; the nearest is " : "; see nonlocal --help", near ? near : "");
+    return usage_error(line);
+}
+
+static int status_of(nl_status st, const struct nl_run *run)
+{
+    if (st == NL_OK) return run->exit_status;
+    if (st == NL_EINTR) return NL_EXIT_INTERRUPTED;
+    fprintf(stderr, "nonlocal %s: %s\n", run->command->name, nl_error());
+    return st == NL_EUSAGE ? NL_EXIT_USAGE : NL_EXIT_FAILED;
+}
+
+static int run_command(const struct nl_command *command, int argc, char *const *argv)
+{
+    struct nl_run *run = NULL;
+    if (nl_calloc(1, sizeof *run, &run) != NL_OK) return NL_EXIT_FAILED;
+    run->command = command;
+    nl_status st = nl_plugins_load_env();
+    if (st == NL_OK) st = nl_args_read(run, argc, argv);
+    if (run->args.help)
+        nl_print_usage(command, stdout);
+    else if (st == NL_OK)
+        st = command->run(run);
+    if (st == NL_OK && fflush(stdout) != 0) st = nl_fail(NL_EIO, "standard output: cannot be written");
+    const int status = run->args.help ? NL_EXIT_DONE : status_of(st, run);
+    nl_free(run);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        nl_print_usage(NULL, stderr);
+        return NL_EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
+        nl_print_usage(NULL, stdout);
+        return NL_EXIT_DONE;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        puts(PACKAGE_STRING);
+        return NL_EXIT_DONE;
+    }
+    for (const struct nl_command *c = nl_commands; c->name; c++)
+        if (strcmp(argv[1], c->name) == 0) return run_command(c, argc - 2, argv + 2);
+    return unknown_command(argv[1]);
+}

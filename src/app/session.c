@@ -1,0 +1,142 @@
+#include "src/app/session.h"
+
+#include "src/app/load.h"
+#include "src/core/memory.h"
+
+#include <string.h>
+
+/* The name that the precedence --backend, MODEL.backend, use_gpu leaves. */
+static const char *backend_name(const struct nl_run *run)
+{
+    const char *name = run->settings.config.model.backend;
+    if (strcmp(name, "auto") == 0 && run->args.use_gpu == NL_GPU_TRUE) return "cuda";
+    return name;
+}
+
+nl_status nl_open_backend(const struct nl_run *run, struct nl_backend *be)
+{
+    const struct nl_config *config = &run->settings.config;
+    NL_REQUIRE(config->model.precision != NL_PRECISION_BF16, NL_EUSAGE,
+               "--precision=bf16: no backend of this build computes in bf16; use f32");
+    if (nl_backend_open(backend_name(run), (int)run->args.threads, be) == NL_OK) return NL_OK;
+    if (run->args.use_gpu == NL_GPU_TRUE)
+        return nl_fail(NL_EUSAGE, "--use_gpu=True: %s; --use_gpu=False runs on the CPU", nl_error());
+    return NL_EUSAGE;
+}
+
+static nl_status fill(struct nl_session *session, const struct nl_state *state, nl_weights_use use)
+{
+    const struct nl_run *run = session->run;
+    const uint64_t seed = run->args.has_seed ? (uint64_t)run->args.seed : 0;
+    /* Tensors that a file may lack keep their initial values, so those come first. */
+    if (!state || run->args.allow_missing)
+        NL_TRY(nl_params_init(&session->model.params, seed, !state && use == NL_WEIGHTS_TRIVIAL));
+    return state ? nl_load_apply(run, state, &session->model.params) : NL_OK;
+}
+
+static nl_status build(struct nl_session *session, const struct nl_state *state, nl_weights_use use)
+{
+    const struct nl_config *config = &session->run->settings.config;
+    const int crop = config->train.sampling.crop_size;
+    const struct nl_geometry geometry = {1, config->infer.sampling.video_length, crop, crop};
+    NL_TRY(nl_open_backend(session->run, &session->be));
+    NL_TRY(nl_model_init(&session->model, config, &geometry));
+    NL_TRY(nl_params_alloc(&session->model.params, &session->be, session->model.type));
+    return fill(session, state, use);
+}
+
+nl_status nl_session_open(struct nl_session *session, struct nl_run *run, nl_weights_use use)
+{
+    struct nl_state state;
+    memset(session, 0, sizeof *session);
+    session->run = run;
+    if (!run->args.weights) {
+        NL_REQUIRE(use != NL_WEIGHTS_NEEDED, NL_EUSAGE, "%s", nl_load_hint());
+        NL_TRY(nl_settings_resolve(&run->settings));
+        return build(session, NULL, use);
+    }
+    NL_TRY(nl_load_open(run, &state));
+    const nl_status st = build(session, &state, use);
+    nl_state_clear(&state);
+    return st;
+}
+
+void nl_session_close(struct nl_session *session)
+{
+    nl_model_clear(&session->model);
+    nl_backend_close(&session->be);
+}
+
+/* The value of the node called `layer`; only whole activations can be read. */
+static nl_status find_layer(const struct nl_graph *g, const char *layer, struct nl_engine *engine)
+{
+    const int node = nl_graph_find(g, layer);
+    NL_REQUIRE(node != NL_NONE, NL_EUSAGE, "--layer: no node \"%s\"; `nonlocal info` lists them", layer);
+    engine->layer = g->nodes[node].out[0];
+    engine->layer_is = *nl_graph_tensor(g, engine->layer);
+    NL_REQUIRE(nl_tensor_is_dense(&engine->layer_is) && engine->layer_is.rank != 4, NL_EUSAGE,
+               "--layer: %s is no activation (N,C,T,H,W)", layer);
+    return NL_OK;
+}
+
+nl_status nl_engine_open(struct nl_engine *engine, struct nl_session *session,
+                         const struct nl_geometry *geometry, const char *layer)
+{
+    struct nl_graph *g = NULL;
+    *engine = (struct nl_engine){.geometry = *geometry, .layer = NL_NONE};
+    NL_TRY(nl_model_graph(&session->model, geometry, &g, &engine->ends));
+    nl_status st = layer ? find_layer(g, layer, engine) : NL_OK;
+    const nl_value output = layer ? engine->layer : engine->ends.probability;
+    if (st == NL_OK) st = nl_plan_new(g, &session->be, &output, 1, &engine->plan);
+    nl_graph_free(g);
+    return st;
+}
+
+void nl_engine_close(struct nl_engine *engine)
+{
+    nl_plan_free(engine->plan);
+    engine->plan = NULL;
+}
+
+/* Host floats into the clip, in the network's type. */
+static nl_status write_clips(struct nl_engine *engine, const float *clips)
+{
+    const struct nl_graph *g = nl_plan_graph(engine->plan);
+    const nl_tensor *t = nl_graph_tensor(g, engine->ends.clip);
+    const int64_t count = nl_tensor_count(t);
+    double *wide = NULL;
+    if (t->type == NL_F32) return nl_plan_write(engine->plan, engine->ends.clip, clips);
+    NL_TRY(nl_calloc((size_t)count, sizeof *wide, &wide));
+    for (int64_t i = 0; i < count; i++) wide[i] = clips[i];
+    const nl_status st = nl_plan_write(engine->plan, engine->ends.clip, wide);
+    nl_free(wide);
+    return st;
+}
+
+nl_status nl_engine_read(struct nl_engine *engine, nl_value v, double *out)
+{
+    const nl_tensor *t = nl_graph_tensor(nl_plan_graph(engine->plan), v);
+    const int64_t count = nl_tensor_count(t);
+    NL_TRY(nl_plan_read(engine->plan, v, out));
+    const float *narrow = (const float *)(const void *)out;
+    /* Floats fill the front half of `out`; widened from the back, none is overwritten unread. */
+    if (t->type == NL_F32)
+        for (int64_t i = count - 1; i >= 0; i--) {
+            float value;
+            memcpy(&value, narrow + i, sizeof value);
+            out[i] = value;
+        }
+    return NL_OK;
+}
+
+nl_status nl_engine_run(struct nl_engine *engine, const float *clips)
+{
+    NL_TRY(write_clips(engine, clips));
+    return nl_plan_run(engine->plan, NULL);
+}
+
+nl_status nl_engine_predict(struct nl_engine *engine, const float *clips, double *probability)
+{
+    NL_TRY(nl_engine_run(engine, clips));
+    return nl_engine_read(engine, engine->ends.probability, probability);
+}
