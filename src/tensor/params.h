@@ -55,7 +55,7 @@ nl_status nl_params_alloc(struct nl_params *params, struct nl_backend *be,
  * param->init, whose zero gammas and filters hide blocks (for demos and benchmarks). */
 nl_status nl_params_init(struct nl_params *params, uint64_t seed, bool non_trivial) NL_MUST_CHECK;
 
-/* Extents in the field's layout: filters [K,C,kt,kh,kw], pred_w [K,C], vectors [C]. Returns rank. */
+/* Extents in the field's layout: filters [K,C,kt,kh,kw], pred_w [K,C], vectors [C]. The rank. */
 int nl_param_file_shape(const struct nl_param *param, int64_t dim[NL_MAX_RANK]);
 
 /* Copies host floats in the field's layout (nl_param_file_shape) to or from parameter `index`,

@@ -1,0 +1,117 @@
+#include "tests/opcase.h"
+
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct nl_backend opened(const char *name, int threads)
+{
+    struct nl_backend be;
+    ck_assert_msg(nl_backend_open(name, threads, &be) == NL_OK, "%s: %s", name, nl_error());
+    return be;
+}
+
+/* Calls `visit` for the backend's choice (NULL) and each of its own implementations of the op. */
+static void each_implementation(const struct nl_backend_ops *ops, const struct op_case *c,
+                                void (*visit)(const char *, const char *, const struct op_case *))
+{
+    visit(ops->name, NULL, c);
+    for (int i = 0; i < ops->n_impls; i++)
+        for (int k = 0; ops->impls[i].op == c->desc.op && ops->impls[i].impl[k]; k++)
+            visit(ops->name, ops->impls[i].impl[k]->name, c);
+}
+
+static void compare_with_ref(const char *name, const char *impl, const struct op_case *c,
+                             nl_type type)
+{
+    struct nl_backend be = opened(name, 2), ref = opened("ref", 1);
+    struct op_result got, want;
+    /* In F64 only the order of sums may differ. */
+    const double f32 = c->tolerance > 0 ? c->tolerance : OP_TOLERANCE;
+    const double tolerance = type == NL_F64 ? 1e-12 : f32;
+    if (op_run(&be, c, type, impl, &got) == NL_OK) {
+        ck_assert_int_eq(op_run(&ref, c, NL_F64, NULL, &want), NL_OK);
+        const double distance = op_distance(&got, &want);
+        ck_assert_msg(distance <= tolerance, "%s on %s (%s, %s): %g off, %g allowed", c->name, name,
+                      impl ? impl : "its choice", nl_type_name(type), distance, tolerance);
+        ck_assert_msg(op_gaps_untouched(&got), "%s on %s (%s): wrote beside the view", c->name,
+                      name, impl ? impl : "its choice");
+        op_result_clear(&got);
+        op_result_clear(&want);
+    } else {
+        ck_assert_msg(impl || type == NL_F64, "%s has no %s: %s", name, c->name, nl_error());
+    }
+    nl_backend_close(&be);
+    nl_backend_close(&ref);
+}
+
+static void agree(const char *name, const char *impl, const struct op_case *c)
+{
+    compare_with_ref(name, impl, c, NL_F32);
+    compare_with_ref(name, impl, c, NL_F64);
+}
+
+START_TEST(every_implementation_agrees_with_ref_in_f64)
+{
+    for (int i = 0; nl_backend_at(i); i++)
+        each_implementation(nl_backend_at(i), &op_cases[_i], agree);
+}
+END_TEST
+
+static bool same_bits(const struct op_result *a, const struct op_result *b)
+{
+    for (int o = 0; o < NL_MAX_OUT; o++)
+        if (a->view[o].rank &&
+            memcmp(a->after[o], b->after[o], (size_t)a->span[o] * sizeof(double)) != 0)
+            return false;
+    return true;
+}
+
+static void same_with_threads(const char *name, const char *impl, const struct op_case *c)
+{
+    struct op_result one, more;
+    struct nl_backend be = opened(name, 1);
+    const nl_status st = op_run(&be, c, NL_F32, impl, &one);
+    nl_backend_close(&be);
+    if (st != NL_OK) return; /* declined; the comparison with ref tells whether it may */
+    for (int threads = 2; threads <= 4; threads *= 2) {
+        be = opened(name, threads);
+        ck_assert_int_eq(op_run(&be, c, NL_F32, impl, &more), NL_OK);
+        ck_assert_msg(same_bits(&one, &more), "%s on %s (%s): %d threads give other bits", c->name,
+                      name, impl ? impl : "its choice", threads);
+        op_result_clear(&more);
+        nl_backend_close(&be);
+    }
+    op_result_clear(&one);
+}
+
+START_TEST(one_two_and_four_threads_give_the_same_bits)
+{
+    for (int i = 0; nl_backend_at(i); i++)
+        each_implementation(nl_backend_at(i), &op_cases[_i], same_with_threads);
+}
+END_TEST
+
+START_TEST(every_op_has_a_case)
+{
+    bool seen[NL_N_OPS] = {false};
+    for (int i = 0; i < op_n_cases; i++) seen[op_cases[i].desc.op] = true;
+    for (int op = 0; op < NL_N_OPS; op++)
+        ck_assert_msg(seen[op], "no case of %s", nl_op_name((nl_op)op));
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("ops");
+    TCase *tc = tcase_create("every backend");
+    tcase_add_test(tc, every_op_has_a_case);
+    tcase_add_loop_test(tc, every_implementation_agrees_with_ref_in_f64, 0, op_n_cases);
+    tcase_add_loop_test(tc, one_two_and_four_threads_give_the_same_bits, 0, op_n_cases);
+    suite_add_tcase(suite, tc);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    const int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
