@@ -1,1 +1,6 @@
-# Tests of this area: one program per source file.
+# Tests of the cpu backend: what is special to it; that it agrees with ref on everything is
+# tests/ref.mk's.
+check_PROGRAMS += %D%/test_cpu
+%C%_test_cpu_SOURCES = %D%/test_cpu.c
+%C%_test_cpu_CPPFLAGS = $(TEST_CPPFLAGS)
+%C%_test_cpu_LDADD = $(TEST_LDADD)

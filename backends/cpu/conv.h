@@ -1,0 +1,62 @@
+/* conv.h - what the convolutions of this backend share: tiling, gathering, finishing.
+ *
+ * The output is a matrix [rows, filters]: rows are output positions in order. A tile is a run of
+ * rows times a run of filters. Its sums run over depth = kt * kh * kw * C, cut into chunks of
+ * whole kernel taps; for each chunk the input values are gathered into a matrix [rows, chunk]
+ * (im2col of one tile), or, for a 1x1x1 kernel of stride 1, read where they are.
+ */
+#ifndef NL_CPU_CONV_H
+#define NL_CPU_CONV_H
+
+#include "backends/cpu/cpu.h"
+
+struct nl_cpu_conv {
+    int kernel[3], stride[3], pad[3];
+    int64_t rows, filters, channels, depth;
+    int64_t in_dim[4], out_dim[4]; /* n, t, h, w */
+    int64_t x_stride[4];
+    bool direct; /* rows of x are rows of the product */
+
+    int64_t tile_rows, tile_filters, chunk; /* chunk: depth of one product */
+    int64_t row_tiles, filter_tiles;
+    int64_t gather_ld; /* floats from one gathered row to the next */
+    size_t gather_bytes, sum_bytes;
+};
+
+/* What a run hands to every tile. */
+struct nl_cpu_conv_job {
+    const struct nl_cpu_conv *conv;
+    const struct nl_args *args;
+    struct nl_cpu_rows x, residual, y;
+    bool relu;
+};
+
+/* How an implementation likes its tiles. */
+struct nl_cpu_conv_wish {
+    int64_t rows;    /* tiles have a multiple of this many rows */
+    int64_t filters; /* and of this many filters */
+    int64_t most_rows, most_chunk;
+    int64_t tiles; /* at least as many where the shape allows */
+    int64_t pad;   /* floats after each gathered row */
+    bool always_gather;
+};
+
+/* Fills in geometry and tiling. */
+void nl_cpu_conv_plan(const struct nl_op_desc *desc, const struct nl_cpu_conv_wish *wish,
+                      struct nl_cpu_conv *conv);
+
+struct nl_cpu_conv_job nl_cpu_conv_job_of(const struct nl_cpu_conv *conv,
+                                          const struct nl_op_desc *desc,
+                                          const struct nl_args *args);
+
+/* Copies the inputs of `rows` outputs from `row`, taps [depth_from, depth_to) in floats, to `to`;
+ * zeros where the kernel hangs over the edge. Both ends are multiples of the channels, or the
+ * kernel is 1x1x1. */
+void nl_cpu_conv_gather(const struct nl_cpu_conv *conv, const float *x, int64_t row, int64_t rows,
+                        int64_t depth_from, int64_t depth_to, float *to);
+
+/* y = act(sums + bias + residual) for a tile; sums [rows, ld] may be y's own rows. */
+void nl_cpu_conv_finish(const struct nl_cpu_conv_job *job, int64_t row, int64_t rows,
+                        int64_t filter, int64_t filters, const float *sums, int64_t ld);
+
+#endif

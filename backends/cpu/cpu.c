@@ -1,0 +1,118 @@
+#include "backends/cpu/cpu.h"
+
+#include "backends/cpu/multiply.h"
+#include "src/core/memory.h"
+
+bool nl_cpu_can(const struct nl_backend *be, const struct nl_op_desc *desc, nl_reason *why)
+{
+    (void)be;
+    for (int i = 0; i < NL_MAX_IN + NL_MAX_OUT; i++) {
+        const nl_tensor *t = i < NL_MAX_IN ? &desc->in[i] : &desc->out[i - NL_MAX_IN];
+        if (t->rank == 0) continue;
+        if (t->type != NL_F32)
+            return nl_decline(why, "computes f32, not %s", nl_type_name(t->type));
+        if (t->dim[t->rank - 1] > 1 && t->stride[t->rank - 1] != 1)
+            return nl_decline(why, "the last axis is not dense");
+    }
+    return true;
+}
+
+/* Tiles are handed out as threads become free; which thread takes one changes no sum. */
+void nl_cpu_for_tiles(const struct nl_backend *be, int64_t count, nl_cpu_tile_fn *tile,
+                      const void *job, void *workspace, size_t slice)
+{
+    const int64_t threads = be->threads;
+    int64_t taken = 0;
+#pragma omp parallel for num_threads(be->threads) schedule(static, 1)
+    for (int64_t thread = 0; thread < threads; thread++) {
+        void *scratch = workspace ? (char *)workspace + (size_t)thread * nl_align_up(slice) : NULL;
+        for (;;) {
+            int64_t i;
+#pragma omp atomic capture
+            i = taken++;
+            if (i >= count) break;
+            tile(job, i, scratch);
+        }
+    }
+}
+
+nl_status nl_cpu_slices(const struct nl_backend *be, size_t slice, size_t *bytes)
+{
+    return nl_size_mul((size_t)be->threads, nl_align_up(slice), bytes);
+}
+
+struct nl_cpu_rows nl_cpu_rows_of(const nl_tensor *t)
+{
+    struct nl_cpu_rows rows = {.n_axes = t->rank - 1, .count = 1, .uniform = true};
+    int64_t next = 0; /* the stride that the axis must have to go on evenly */
+    for (int i = t->rank - 2; i >= 0; i--) {
+        rows.dim[i] = t->dim[i];
+        rows.stride[i] = t->stride[i];
+        if (t->dim[i] == 1) continue;
+        if (rows.ld == 0) rows.ld = next = t->stride[i];
+        rows.uniform = rows.uniform && t->stride[i] == next;
+        next = t->stride[i] * t->dim[i];
+        rows.count *= t->dim[i];
+    }
+    if (rows.count == 1 && t->rank) rows.ld = t->dim[t->rank - 1];
+    return rows;
+}
+
+static nl_status open_cpu(struct nl_backend *be)
+{
+    (void)be;
+    nl_cpu_multiply_alone();
+    return NL_OK;
+}
+
+/* One implementation each, without preparation. */
+#define PLAIN(op)                                                                                  \
+    static const struct nl_impl op = {.name = "rows", .can = nl_cpu_can, .run = nl_cpu_##op};      \
+    static const struct nl_impl *const op##_list[] = {&op, NULL}
+
+PLAIN(max_pool);
+PLAIN(avg_pool);
+PLAIN(affine);
+PLAIN(add);
+PLAIN(relu);
+PLAIN(softmax);
+PLAIN(mean);
+PLAIN(map);
+PLAIN(outer_sum);
+PLAIN(conv_fold);
+
+static const struct nl_impl *const conv_list[] = {&nl_cpu_conv_blas, NULL};
+static const struct nl_impl *const product_list[] = {&nl_cpu_product, NULL};
+
+/* The last two are reached only when they are asked for by name. */
+static const struct nl_impl *const pairwise_list[] = {
+    &nl_cpu_pairwise_sorted,        &nl_cpu_pairwise_reassociated,        &nl_cpu_pairwise_tiled,
+    &nl_cpu_pairwise_sorted_forced, &nl_cpu_pairwise_reassociated_forced, NULL};
+
+static const struct nl_impl_list impls[] = {
+    {NL_OP_CONV, conv_list},
+    {NL_OP_MAX_POOL, max_pool_list},
+    {NL_OP_AVG_POOL, avg_pool_list},
+    {NL_OP_AFFINE, affine_list},
+    {NL_OP_ADD, add_list},
+    {NL_OP_RELU, relu_list},
+    {NL_OP_SOFTMAX, softmax_list},
+    {NL_OP_MEAN, mean_list},
+    {NL_OP_PAIRWISE, pairwise_list},
+    {NL_OP_PRODUCT, product_list},
+    {NL_OP_OUTER_SUM, outer_sum_list},
+    {NL_OP_MAP, map_list},
+    {NL_OP_CONV_FOLD, conv_fold_list},
+};
+
+extern const struct nl_backend_ops nl_backend_ref, nl_backend_cpu;
+
+const struct nl_backend_ops nl_backend_cpu = {
+    .name = "cpu",
+    .memory = &nl_host_memory,
+    .next = &nl_backend_ref,
+    .automatic = true,
+    .open = open_cpu,
+    .impls = impls,
+    .n_impls = (int)NL_COUNT(impls),
+};

@@ -1,0 +1,59 @@
+/* cpu.h - the fast host backend: OpenMP over fixed tiles, single-threaded products inside them.
+ *
+ * F32 only; what is declined is served by ref. Work is split by shape, never by the number of
+ * threads, and every sum belongs to one tile, so results are the same bits for any thread count.
+ * Scratch comes from the plan: one slice for each thread (nl_cpu_slices).
+ * Implementations hold no state in struct nl_backend, so that other backends of host memory may
+ * fall back on them.
+ */
+#ifndef NL_CPU_H
+#define NL_CPU_H
+
+#include "src/tensor/backend.h"
+
+typedef bool nl_cpu_can_fn(const struct nl_backend *be, const struct nl_op_desc *desc,
+                           nl_reason *why);
+typedef nl_status nl_cpu_run_fn(struct nl_backend *be, const void *prepared,
+                                const struct nl_op_desc *desc, const struct nl_args *args);
+
+/* Accepts F32 tensors whose last axis is dense. */
+nl_cpu_can_fn nl_cpu_can;
+
+nl_cpu_run_fn nl_cpu_max_pool, nl_cpu_avg_pool, nl_cpu_affine, nl_cpu_add, nl_cpu_relu,
+    nl_cpu_softmax, nl_cpu_mean, nl_cpu_map, nl_cpu_outer_sum, nl_cpu_conv_fold;
+
+extern const struct nl_impl nl_cpu_conv_blas, nl_cpu_product, nl_cpu_pairwise_tiled,
+    nl_cpu_pairwise_reassociated, nl_cpu_pairwise_sorted, nl_cpu_pairwise_reassociated_forced,
+    nl_cpu_pairwise_sorted_forced;
+
+/* Calls `tile` for each number below `count`, on at most be->threads threads. `scratch` is the
+ * calling thread's own slice of the workspace, `slice` bytes of it. */
+typedef void nl_cpu_tile_fn(const void *job, int64_t tile, void *scratch);
+void nl_cpu_for_tiles(const struct nl_backend *be, int64_t count, nl_cpu_tile_fn *tile,
+                      const void *job, void *workspace, size_t slice);
+
+/* Workspace of nl_cpu_for_tiles: `slice` bytes, rounded up, for each thread. */
+nl_status nl_cpu_slices(const struct nl_backend *be, size_t slice, size_t *bytes) NL_MUST_CHECK;
+
+/* All axes but the last of a view, seen as one list of rows. Offsets count elements. */
+struct nl_cpu_rows {
+    int n_axes;
+    int64_t count, dim[NL_MAX_RANK], stride[NL_MAX_RANK];
+    bool uniform; /* row i starts at i * ld */
+    int64_t ld;
+};
+
+struct nl_cpu_rows nl_cpu_rows_of(const nl_tensor *t);
+
+static inline int64_t nl_cpu_row_at(const struct nl_cpu_rows *rows, int64_t row)
+{
+    int64_t at = 0;
+    if (rows->uniform) return row * rows->ld;
+    for (int i = rows->n_axes - 1; i >= 0; i--) {
+        at += row % rows->dim[i] * rows->stride[i];
+        row /= rows->dim[i];
+    }
+    return at;
+}
+
+#endif

@@ -1,0 +1,82 @@
+#include "backends/cpu/cpu.h"
+#include "backends/cpu/vector.h"
+
+/* Rows of outputs [n,t,h] are tiles; windows are gathered a few rows of channels at a time. */
+enum { AT_ONCE = 32 };
+
+struct pool {
+    const nl_tensor *x, *y;
+    const int *kernel, *stride;
+    const struct nl_cpu_vector *vector;
+    bool largest;
+};
+
+/* Folds `count` rows into y, which already holds the result of earlier ones unless `first`. */
+static void fold(const struct pool *p, const float **rows, int64_t count, float *y, bool first)
+{
+    const int64_t channels = p->x->dim[4];
+    rows[0] = first ? rows[0] : y;
+    if (p->largest)
+        p->vector->largest_of(y, rows, count, channels);
+    else
+        p->vector->mean_of(y, rows, count, 1.0f, channels);
+}
+
+static void window(const struct pool *p, const float *corner, float *y)
+{
+    const float *rows[AT_ONCE];
+    const int64_t taps = (int64_t)p->kernel[0] * p->kernel[1] * p->kernel[2];
+    int64_t held = 0;
+    bool first = true;
+    for (int64_t tap = 0; tap < taps; tap++) {
+        const int64_t w = tap % p->kernel[2], h = tap / p->kernel[2] % p->kernel[1];
+        const int64_t t = tap / p->kernel[2] / p->kernel[1];
+        rows[held++] = corner + t * p->x->stride[1] + h * p->x->stride[2] + w * p->x->stride[3];
+        if (held < AT_ONCE && tap + 1 < taps) continue;
+        fold(p, rows, held, y, first);
+        first = false;
+        held = 1; /* slot 0 is y itself from now on */
+    }
+    if (!p->largest) p->vector->scale(y, y, 1.0f / (float)taps, p->x->dim[4]);
+}
+
+static void pool_line(const void *job, int64_t line, void *scratch)
+{
+    const struct pool *p = job;
+    const nl_tensor *x = p->x, *y = p->y;
+    const int64_t h = line % y->dim[2], t = line / y->dim[2] % y->dim[1];
+    const int64_t n = line / y->dim[2] / y->dim[1];
+    (void)scratch;
+    const float *from = (const float *)x->data + n * x->stride[0] +
+                        t * p->stride[0] * x->stride[1] + h * p->stride[1] * x->stride[2];
+    float *to = (float *)y->data + n * y->stride[0] + t * y->stride[1] + h * y->stride[2];
+    for (int64_t w = 0; w < y->dim[3]; w++)
+        window(p, from + w * p->stride[2] * x->stride[3], to + w * y->stride[3]);
+}
+
+static nl_status pool(const struct nl_backend *be, const struct nl_op_desc *desc,
+                      const struct nl_args *args, bool largest)
+{
+    const struct pool job = {.x = &args->in[0],
+                             .y = &args->out[0],
+                             .kernel = desc->attr.pool.kernel,
+                             .stride = desc->attr.pool.stride,
+                             .vector = nl_cpu_vector(),
+                             .largest = largest};
+    nl_cpu_for_tiles(be, job.y->dim[0] * job.y->dim[1] * job.y->dim[2], pool_line, &job, NULL, 0);
+    return NL_OK;
+}
+
+nl_status nl_cpu_max_pool(struct nl_backend *be, const void *prepared,
+                          const struct nl_op_desc *desc, const struct nl_args *args)
+{
+    (void)prepared;
+    return pool(be, desc, args, true);
+}
+
+nl_status nl_cpu_avg_pool(struct nl_backend *be, const void *prepared,
+                          const struct nl_op_desc *desc, const struct nl_args *args)
+{
+    (void)prepared;
+    return pool(be, desc, args, false);
+}

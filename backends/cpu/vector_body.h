@@ -1,0 +1,125 @@
+/* vector_body.h - the loops of vector.h as inline bodies. Each table in vector.c wraps them in
+ * functions of its own instruction set, and inlining compiles them anew there. */
+#ifndef NL_VECTOR_BODY_H
+#define NL_VECTOR_BODY_H
+
+#include "backends/cpu/exp.h"
+#include "backends/cpu/vector.h"
+
+#include <math.h>
+
+#define NL_BODY static inline __attribute__((always_inline))
+
+NL_BODY float act(float value, float floor)
+{
+    return value < floor ? floor : value; /* NaN stays NaN */
+}
+
+NL_BODY void combine(float *y, const float *x, const struct nl_cpu_after *after, int64_t n)
+{
+    const float *scale = after->scale, *bias = after->bias, *residual = after->residual;
+    const float floor = after->relu ? 0.0f : -INFINITY;
+    if (scale && residual) {
+#pragma omp simd
+        for (int64_t i = 0; i < n; i++) y[i] = act(x[i] * scale[i] + bias[i] + residual[i], floor);
+    } else if (scale) {
+#pragma omp simd
+        for (int64_t i = 0; i < n; i++) y[i] = act(x[i] * scale[i] + bias[i], floor);
+    } else if (bias && residual) {
+#pragma omp simd
+        for (int64_t i = 0; i < n; i++) y[i] = act(x[i] + bias[i] + residual[i], floor);
+    } else if (bias || residual) {
+        const float *other = bias ? bias : residual;
+#pragma omp simd
+        for (int64_t i = 0; i < n; i++) y[i] = act(x[i] + other[i], floor);
+    } else {
+#pragma omp simd
+        for (int64_t i = 0; i < n; i++) y[i] = act(x[i], floor);
+    }
+}
+
+NL_BODY float larger(float a, float b)
+{
+    return b > a || b != b ? b : a;
+}
+
+/* Four rows at a time, so that y goes to memory rarely. */
+NL_BODY void largest_of(float *y, const float *const *rows, int64_t count, int64_t n)
+{
+    const float *first = rows[0];
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) y[i] = first[i];
+    for (int64_t k = 1; k < count; k += 4) {
+        const float *a = rows[k], *b = rows[k + 1 < count ? k + 1 : k];
+        const float *c = rows[k + 2 < count ? k + 2 : k], *d = rows[k + 3 < count ? k + 3 : k];
+#pragma omp simd
+        for (int64_t i = 0; i < n; i++)
+            y[i] = larger(larger(larger(larger(y[i], a[i]), b[i]), c[i]), d[i]);
+    }
+}
+
+NL_BODY void mean_of(float *y, const float *const *rows, int64_t count, float scale, int64_t n)
+{
+    const float *first = rows[0];
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) y[i] = first[i];
+    for (int64_t k = 1; k < count; k++) {
+        const float *row = rows[k];
+#pragma omp simd
+        for (int64_t i = 0; i < n; i++) y[i] += row[i];
+    }
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) y[i] *= scale;
+}
+
+NL_BODY float largest(const float *x, int64_t n)
+{
+    float top = -INFINITY;
+#pragma omp simd reduction(max : top)
+    for (int64_t i = 0; i < n; i++) top = x[i] > top ? x[i] : top;
+    return top;
+}
+
+NL_BODY float dot(const float *a, const float *b, int64_t n)
+{
+    float sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t i = 0; i < n; i++) sum += a[i] * b[i];
+    return sum;
+}
+
+NL_BODY void add_scaled(float *y, const float *x, float scale, int64_t n)
+{
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) y[i] += x[i] * scale;
+}
+
+NL_BODY void scale_row(float *y, const float *x, float scale, int64_t n)
+{
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) y[i] = x[i] * scale;
+}
+
+NL_BODY float affinity(float *y, const float *x, nl_affinity f, float shift, int64_t n)
+{
+    const float floor = f == NL_F_RELU ? 0.0f : -INFINITY;
+    float sum = 0;
+    if (f == NL_F_EXP) {
+#pragma omp simd reduction(+ : sum)
+        for (int64_t i = 0; i < n; i++) {
+            y[i] = nl_cpu_exp(x[i] - shift);
+            sum += y[i];
+        }
+    } else {
+#pragma omp simd reduction(+ : sum)
+        for (int64_t i = 0; i < n; i++) {
+            y[i] = act(x[i] - shift, floor);
+            sum += y[i];
+        }
+    }
+    return sum;
+}
+
+#undef NL_BODY
+
+#endif
