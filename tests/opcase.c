@@ -18,9 +18,10 @@ struct buffer {
     void *device;
 };
 
-int64_t op_offset(const nl_tensor *view, int64_t i)
+/* Where the view's i-th element, last axis fastest, lies in its memory. */
+static int64_t place(const nl_tensor *view, int64_t i)
 {
-    int64_t at = 0;
+    int64_t at = SHIFT;
     for (int axis = view->rank - 1; axis >= 0; axis--) {
         at += i % view->dim[axis] * view->stride[axis];
         i /= view->dim[axis];
@@ -49,7 +50,7 @@ static void fill(const struct op_case *c, int input, struct buffer *b)
     for (int64_t i = 0; i < b->elements; i++)
         b->host[i] = draw(variance ? FILL_POSITIVE : c->fill, &rng);
     for (int64_t i = 0; c->given[input] && i < nl_tensor_count(view); i++)
-        b->host[SHIFT + op_offset(view, i)] = c->given[input][i];
+        b->host[place(view, i)] = c->given[input][i];
 }
 
 static void open_buffer(struct nl_backend *be, const nl_tensor *view, nl_type type,
@@ -179,6 +180,11 @@ nl_status op_run(struct nl_backend *be, const struct op_case *c, nl_type type, c
     return NL_OK;
 }
 
+double op_element(const struct op_result *result, int o, int64_t i)
+{
+    return result->after[o][place(&result->view[o], i)];
+}
+
 void op_result_clear(struct op_result *result)
 {
     for (int i = 0; i < NL_MAX_OUT; i++) {
@@ -194,7 +200,7 @@ static void compare(const struct op_result *got, const struct op_result *want, i
 {
     const nl_tensor *view = &want->view[o];
     for (int64_t i = 0; i < nl_tensor_count(view); i++) {
-        const int64_t at = SHIFT + op_offset(view, i);
+        const int64_t at = place(view, i);
         const double g = got->after[o][at], w = want->after[o][at];
         if (isnan(g) != isnan(w)) *worst = INFINITY;
         if (isnan(g) || isnan(w)) continue;
@@ -221,7 +227,7 @@ static bool untouched(const struct op_result *result, int o)
     const nl_tensor *view = &result->view[o];
     bool *own = NULL, same = true;
     ck_assert_int_eq(nl_calloc((size_t)result->span[o], sizeof *own, &own), NL_OK);
-    for (int64_t i = 0; i < nl_tensor_count(view); i++) own[SHIFT + op_offset(view, i)] = true;
+    for (int64_t i = 0; i < nl_tensor_count(view); i++) own[place(view, i)] = true;
     for (int64_t i = 0; i < result->span[o]; i++)
         same = same && (own[i] || result->before[o][i] == result->after[o][i]);
     nl_free(own);

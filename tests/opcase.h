@@ -60,8 +60,8 @@ nl_status op_run(struct nl_backend *be, const struct op_case *c, nl_type type, c
                  struct op_result *result);
 void op_result_clear(struct op_result *result);
 
-/* Offset of the view's i-th element, last axis fastest. */
-int64_t op_offset(const nl_tensor *view, int64_t i);
+/* Element i, last axis fastest, of output `o` after the run. */
+double op_element(const struct op_result *result, int o, int64_t i);
 
 /* Largest difference over all outputs relative to the largest value wanted; 0 if both are NaN in
  * the same places, infinity if in others. */

@@ -1,6 +1,3 @@
-/* For the set of processors that this process may use. */
-#define _GNU_SOURCE
-
 #include "src/tensor/backend.h"
 
 #include "src/core/memory.h"
