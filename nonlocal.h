@@ -9,6 +9,7 @@
 #include "blocks/block.h"
 #include "blocks/parts.h"
 #include "models/model.h"
+#include "src/app/plugin.h"
 #include "src/core/config.h"
 #include "src/core/log.h"
 #include "src/core/memory.h"

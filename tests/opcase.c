@@ -1,11 +1,13 @@
 #include "tests/opcase.h"
 
+#include "src/app/plugin.h"
 #include "src/core/memory.h"
 #include "src/core/rng.h"
 
 #include <check.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { SHIFT = 3 }; /* elements between the start of the memory and of the view */
@@ -17,6 +19,20 @@ struct buffer {
     int64_t elements;
     void *device;
 };
+
+void op_load_plugins(void)
+{
+    char path[NL_PATH_MAX];
+    const char *folder = getenv("NL_TEST_PLUGINS");
+    if (!folder) {
+        puts("skip: NL_TEST_PLUGINS is not set: no backend of a plug-in is tested");
+        return;
+    }
+    snprintf(path, sizeof path, "%s/plugin_guarded.so", folder);
+    if (nl_plugins_load(path) == NL_OK) return;
+    fprintf(stderr, "%s\n", nl_error());
+    exit(EXIT_FAILURE);
+}
 
 /* Where the view's i-th element, last axis fastest, lies in its memory. */
 static int64_t place(const nl_tensor *view, int64_t i)

@@ -54,6 +54,9 @@ struct op_result {
 extern const struct op_case op_cases[];
 extern const int op_n_cases;
 
+/* Adds the guarded backend of the tests' plug-ins to those that are tested; says so if it cannot. */
+void op_load_plugins(void);
+
 /* Prepares, packs, runs and reads the case; `force` as in nl_kernel_prepare. Aborts the test on
  * any failure but NL_ENOSUP. op_result_clear undoes it. */
 nl_status op_run(struct nl_backend *be, const struct op_case *c, nl_type type, const char *force,

@@ -103,6 +103,7 @@ END_TEST
 
 int main(void)
 {
+    op_load_plugins();
     Suite *suite = suite_create("ops");
     TCase *tc = tcase_create("every backend");
     tcase_add_test(tc, every_op_has_a_case);

@@ -172,6 +172,7 @@ END_TEST
 
 int main(void)
 {
+    op_load_plugins();
     Suite *suite = suite_create("ops known");
     TCase *tc = tcase_create("values");
     tcase_add_loop_test(tc, every_backend_gives_the_values_computed_by_hand, 0, NL_COUNT(cases));

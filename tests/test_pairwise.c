@@ -157,6 +157,7 @@ END_TEST
 
 int main(void)
 {
+    op_load_plugins();
     Suite *suite = suite_create("pairwise");
     TCase *tc = tcase_create("2 scores, 3 functions, 2 normalisers");
     tcase_add_loop_test(tc, pairwise_equals_its_decomposition, 0, 12);
