@@ -103,13 +103,20 @@ static void advance(const struct nl_cpu_conv *conv, int64_t at[4])
     at[0]++;
 }
 
+/* Runs may be as short as the three channels of a pixel, too short to call memcpy for. */
 static inline __attribute__((always_inline)) void copy(float *to, const float *from, int64_t n)
 {
+    enum { STEP = 4 };
     if (n >= 64) {
         memcpy(to, from, (size_t)n * sizeof *to);
         return;
     }
-    for (int64_t i = 0; i < n; i++) to[i] = from[i];
+    if (n < STEP) {
+        for (int64_t i = 0; i < n; i++) to[i] = from[i];
+        return;
+    }
+    for (int64_t i = 0; i < n - STEP; i += STEP) memcpy(to + i, from + i, STEP * sizeof *to);
+    memcpy(to + n - STEP, from + n - STEP, STEP * sizeof *to); /* overlaps the step before */
 }
 
 /* Taps dw0..dw1 of kernel line (dt, dh) for the window at `at`. */

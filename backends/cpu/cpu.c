@@ -81,13 +81,18 @@ PLAIN(map);
 PLAIN(outer_sum);
 PLAIN(conv_fold);
 
-static const struct nl_impl *const conv_list[] = {&nl_cpu_conv_blas, NULL};
+static const struct nl_impl *const conv_list[] = {&nl_cpu_conv_avx512, &nl_cpu_conv_avx2,
+                                                  &nl_cpu_conv_blas, NULL};
 static const struct nl_impl *const product_list[] = {&nl_cpu_product, NULL};
 
 /* The last two are reached only when they are asked for by name. */
-static const struct nl_impl *const pairwise_list[] = {
-    &nl_cpu_pairwise_sorted,        &nl_cpu_pairwise_reassociated,        &nl_cpu_pairwise_tiled,
-    &nl_cpu_pairwise_sorted_forced, &nl_cpu_pairwise_reassociated_forced, NULL};
+static const struct nl_impl *const pairwise_list[] = {&nl_cpu_pairwise_sorted,
+                                                      &nl_cpu_pairwise_reassociated,
+                                                      &nl_cpu_pairwise_packed,
+                                                      &nl_cpu_pairwise_tiled,
+                                                      &nl_cpu_pairwise_sorted_forced,
+                                                      &nl_cpu_pairwise_reassociated_forced,
+                                                      NULL};
 
 static const struct nl_impl_list impls[] = {
     {NL_OP_CONV, conv_list},

@@ -22,9 +22,9 @@ nl_cpu_can_fn nl_cpu_can;
 nl_cpu_run_fn nl_cpu_max_pool, nl_cpu_avg_pool, nl_cpu_affine, nl_cpu_add, nl_cpu_relu,
     nl_cpu_softmax, nl_cpu_mean, nl_cpu_map, nl_cpu_outer_sum, nl_cpu_conv_fold;
 
-extern const struct nl_impl nl_cpu_conv_blas, nl_cpu_product, nl_cpu_pairwise_tiled,
-    nl_cpu_pairwise_reassociated, nl_cpu_pairwise_sorted, nl_cpu_pairwise_reassociated_forced,
-    nl_cpu_pairwise_sorted_forced;
+extern const struct nl_impl nl_cpu_conv_avx512, nl_cpu_conv_avx2, nl_cpu_conv_blas, nl_cpu_product,
+    nl_cpu_pairwise_sorted, nl_cpu_pairwise_reassociated, nl_cpu_pairwise_packed,
+    nl_cpu_pairwise_tiled, nl_cpu_pairwise_sorted_forced, nl_cpu_pairwise_reassociated_forced;
 
 /* Calls `tile` for each number below `count`, on at most be->threads threads. `scratch` is the
  * calling thread's own slice of the workspace, `slice` bytes of it. */

@@ -1,0 +1,230 @@
+#include "backends/cpu/conv.h"
+#include "backends/cpu/kernel.h"
+#include "src/core/memory.h"
+
+/* Convolution with kernels of our own: filters are packed once, bias, residual and ReLU are done
+ * in registers. One kernel for each instruction set; the filters' panels differ between them. */
+
+static int64_t panels(const struct nl_op_desc *desc, const struct nl_cpu_kernel *kernel)
+{
+    return (desc->in[1].dim[0] + kernel->panel - 1) / kernel->panel;
+}
+
+/* Sizes by measurement: a gathered chunk stays in a second-level cache while all panels go by. */
+static struct nl_cpu_conv_wish wish_of(const struct nl_cpu_kernel *kernel)
+{
+    const int64_t rows = kernel->rows;
+    return (struct nl_cpu_conv_wish){.rows = rows,
+                                     .filters = kernel->panel,
+                                     .most_rows = 112 / rows * rows,
+                                     .most_chunk = 1024,
+                                     .tiles = 16,
+                                     .pad = 16};
+}
+
+static nl_status prepare_for(struct nl_backend *be, const struct nl_op_desc *desc,
+                             const struct nl_cpu_kernel *kernel, void **prepared,
+                             struct nl_need *need)
+{
+    const struct nl_cpu_conv_wish wish = wish_of(kernel);
+    struct nl_cpu_conv *conv = NULL;
+    size_t floats;
+    NL_TRY(nl_calloc(1, sizeof *conv, &conv));
+    *prepared = conv;
+    nl_cpu_conv_plan(desc, &wish, conv);
+    NL_TRY(
+        nl_size_mul((size_t)(panels(desc, kernel) * kernel->panel), (size_t)conv->depth, &floats));
+    NL_TRY(nl_size_mul(floats, sizeof(float), &need->packed));
+    return nl_cpu_slices(be, nl_align_up(conv->gather_bytes) + conv->sum_bytes, &need->workspace);
+}
+
+static void drop(struct nl_backend *be, void *prepared)
+{
+    (void)be;
+    nl_free(prepared);
+}
+
+struct packing {
+    const float *from;
+    float *to;
+    int64_t filters, depth, panel;
+};
+
+static void pack_panel(const void *job, int64_t number, void *scratch)
+{
+    const struct packing *p = job;
+    const int64_t first = number * p->panel;
+    float *to = p->to + first * p->depth;
+    (void)scratch;
+    for (int64_t d = 0; d < p->depth; d++)
+        for (int64_t k = 0; k < p->panel; k++)
+            to[d * p->panel + k] = first + k < p->filters ? p->from[(first + k) * p->depth + d] : 0;
+}
+
+static nl_status pack_for(struct nl_backend *be, const struct nl_op_desc *desc,
+                          const struct nl_args *args, const struct nl_cpu_kernel *kernel,
+                          void *packed)
+{
+    const nl_tensor *w = &desc->in[1];
+    const struct packing job = {.from = args->in[1].data,
+                                .to = packed,
+                                .filters = w->dim[0],
+                                .depth = nl_tensor_count(w) / w->dim[0],
+                                .panel = kernel->panel};
+    nl_cpu_for_tiles(be, panels(desc, kernel), pack_panel, &job, NULL, 0);
+    return NL_OK;
+}
+
+/* One tile of a run. */
+struct tile {
+    const struct nl_cpu_conv_job *job;
+    const struct nl_cpu_kernel *kernel;
+    int64_t row, rows, filter, filters;
+    float *gathered, *sums; /* sums [rows, conv->tile_filters] */
+    bool in_place;          /* the last chunk goes to y at once */
+};
+
+/* The panel at filter `filter` of the tile, over one chunk. */
+static void multiply(const struct tile *t, struct nl_cpu_block block, int64_t filter, int64_t from)
+{
+    const struct nl_cpu_conv_job *job = t->job;
+    const struct nl_cpu_conv *conv = job->conv;
+    const struct nl_args *args = job->args;
+    const int64_t column = t->filter + filter;
+    const bool last = from + block.depth == conv->depth;
+    block.columns = t->filters - filter < t->kernel->panel ? t->filters - filter : t->kernel->panel;
+    block.panel = (const float *)args->packed + column * conv->depth + from * t->kernel->panel;
+    block.sums = from ? t->sums + filter : NULL;
+    block.y = t->sums + filter;
+    block.ld_sums = block.ldy = conv->tile_filters;
+    if (last && t->in_place) {
+        block.ldy = job->y.ld;
+        block.y = (float *)args->out[0].data + t->row * block.ldy + column;
+        block.relu = job->relu;
+        if (args->in[2].rank) block.bias = (const float *)args->in[2].data + column;
+        if (args->in[3].rank) {
+            block.ld_residual = job->residual.ld;
+            block.residual = (const float *)args->in[3].data + t->row * block.ld_residual + column;
+        }
+    }
+    t->kernel->run(&block);
+}
+
+static void run_tile(const struct tile *t)
+{
+    const struct nl_cpu_conv *conv = t->job->conv;
+    const float *x = t->job->args->in[0].data;
+    for (int64_t from = 0; from < conv->depth; from += conv->chunk) {
+        const int64_t end = from + conv->chunk < conv->depth ? from + conv->chunk : conv->depth;
+        struct nl_cpu_block block = {
+            .rows = t->rows, .depth = end - from, .a = t->gathered, .lda = conv->gather_ld};
+        if (conv->direct) {
+            block.lda = t->job->x.ld;
+            block.a = x + t->row * block.lda + from;
+        } else
+            nl_cpu_conv_gather(conv, x, t->row, t->rows, from, end, t->gathered);
+        for (int64_t filter = 0; filter < t->filters; filter += t->kernel->panel)
+            multiply(t, block, filter, from);
+    }
+    if (!t->in_place)
+        nl_cpu_conv_finish(t->job, t->row, t->rows, t->filter, t->filters, t->sums,
+                           conv->tile_filters);
+}
+
+struct conv_run {
+    struct nl_cpu_conv_job job;
+    const struct nl_cpu_kernel *kernel;
+};
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static void conv_tile(const void *run_of_all, int64_t number, void *scratch)
+{
+    const struct conv_run *run = run_of_all;
+    const struct nl_cpu_conv *conv = run->job.conv;
+    struct tile t = {.job = &run->job, .kernel = run->kernel, .gathered = scratch};
+    t.row = number % conv->row_tiles * conv->tile_rows;
+    t.filter = number / conv->row_tiles * conv->tile_filters;
+    t.rows = least(conv->rows - t.row, conv->tile_rows);
+    t.filters = least(conv->filters - t.filter, conv->tile_filters);
+    t.sums = t.gathered + nl_align_up(conv->gather_bytes) / sizeof(float);
+    t.in_place = run->job.y.uniform && (!run->job.args->in[3].rank || run->job.residual.uniform);
+    run_tile(&t);
+}
+
+static nl_status run_for(struct nl_backend *be, const struct nl_cpu_conv *conv,
+                         const struct nl_op_desc *desc, const struct nl_args *args,
+                         const struct nl_cpu_kernel *kernel)
+{
+    const struct conv_run job = {nl_cpu_conv_job_of(conv, desc, args), kernel};
+    nl_cpu_for_tiles(be, conv->row_tiles * conv->filter_tiles, conv_tile, &job, args->workspace,
+                     nl_align_up(conv->gather_bytes) + conv->sum_bytes);
+    return NL_OK;
+}
+
+static bool can_avx512(const struct nl_backend *be, const struct nl_op_desc *desc, nl_reason *why)
+{
+    if (!nl_cpu_kernel_avx512()) return nl_decline(why, "the processor has no AVX-512");
+    return nl_cpu_can(be, desc, why);
+}
+
+static nl_status prepare_avx512(struct nl_backend *be, const struct nl_op_desc *desc,
+                                void **prepared, struct nl_need *need)
+{
+    return prepare_for(be, desc, nl_cpu_kernel_avx512(), prepared, need);
+}
+
+static nl_status pack_avx512(struct nl_backend *be, const void *prepared,
+                             const struct nl_op_desc *desc, const struct nl_args *args,
+                             void *packed)
+{
+    (void)prepared;
+    return pack_for(be, desc, args, nl_cpu_kernel_avx512(), packed);
+}
+
+static nl_status run_avx512(struct nl_backend *be, const void *prepared,
+                            const struct nl_op_desc *desc, const struct nl_args *args)
+{
+    return run_for(be, prepared, desc, args, nl_cpu_kernel_avx512());
+}
+
+static bool can_avx2(const struct nl_backend *be, const struct nl_op_desc *desc, nl_reason *why)
+{
+    if (!nl_cpu_kernel_avx2()) return nl_decline(why, "the processor has no AVX2 with FMA");
+    return nl_cpu_can(be, desc, why);
+}
+
+static nl_status prepare_avx2(struct nl_backend *be, const struct nl_op_desc *desc, void **prepared,
+                              struct nl_need *need)
+{
+    return prepare_for(be, desc, nl_cpu_kernel_avx2(), prepared, need);
+}
+
+static nl_status pack_avx2(struct nl_backend *be, const void *prepared,
+                           const struct nl_op_desc *desc, const struct nl_args *args, void *packed)
+{
+    (void)prepared;
+    return pack_for(be, desc, args, nl_cpu_kernel_avx2(), packed);
+}
+
+static nl_status run_avx2(struct nl_backend *be, const void *prepared,
+                          const struct nl_op_desc *desc, const struct nl_args *args)
+{
+    return run_for(be, prepared, desc, args, nl_cpu_kernel_avx2());
+}
+
+const struct nl_impl nl_cpu_conv_avx512 = {.name = "avx512",
+                                           .can = can_avx512,
+                                           .prepare = prepare_avx512,
+                                           .pack = pack_avx512,
+                                           .run = run_avx512,
+                                           .drop = drop};
+const struct nl_impl nl_cpu_conv_avx2 = {.name = "avx2",
+                                         .can = can_avx2,
+                                         .prepare = prepare_avx2,
+                                         .pack = pack_avx2,
+                                         .run = run_avx2,
+                                         .drop = drop};

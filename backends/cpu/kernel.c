@@ -1,0 +1,9 @@
+#include "backends/cpu/kernel.h"
+
+#include <stddef.h>
+
+const struct nl_cpu_kernel *nl_cpu_kernel_best(void)
+{
+    const struct nl_cpu_kernel *best = nl_cpu_kernel_avx512();
+    return best ? best : nl_cpu_kernel_avx2();
+}

@@ -1,0 +1,219 @@
+#include "backends/cpu/kernel.h"
+#include "backends/cpu/pairwise.h"
+#include "src/core/memory.h"
+
+#include <math.h>
+
+/* The tiled pairwise op with kernels of our own. Keys go by in tiles that all threads share: a
+ * tile's keys and values are packed in panels once, then every tile of queries meets it. What a
+ * row has seen so far is its largest score, its sum, and y itself. */
+enum { KEYS = 512, QUERIES = 112, TILES = 16, PAD = 16, WORTH = 1 << 20 };
+
+static bool can(const struct nl_backend *be, const struct nl_op_desc *desc, nl_reason *why)
+{
+    const nl_tensor *q = &desc->in[0], *v = &desc->in[2];
+    if (!nl_cpu_kernel_best()) return nl_decline(why, "the processor has neither AVX2 nor AVX-512");
+    if (!nl_cpu_pairwise_can(be, desc, why)) return false;
+    if (q->dim[2] * v->dim[2] * (q->dim[3] + v->dim[3]) < WORTH)
+        return nl_decline(why, "batches are too small to share packed keys");
+    return true;
+}
+
+static int64_t parts(int64_t whole, int64_t part)
+{
+    return (whole + part - 1) / part;
+}
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+struct pass {
+    struct nl_cpu_pairwise p;
+    const struct nl_cpu_kernel *kernel;
+    int64_t rows, most_columns, ld; /* of a tile of scores */
+    int64_t batch, key, columns;    /* the tile of keys at hand */
+    int64_t key_panels, value_panels;
+    float *keys, *values; /* packed: [panels, d, panel], [panels, columns, panel] */
+    float *top, *sum;     /* [P]: of each query so far */
+};
+
+static struct pass pass_of(const struct nl_op_desc *desc, const struct nl_args *args)
+{
+    struct pass s = {.p = nl_cpu_pairwise_of(desc, args), .kernel = nl_cpu_kernel_best()};
+    int64_t most = QUERIES;
+    while (parts(s.p.queries, most) < TILES && most >= 4 * s.kernel->rows) most /= 2;
+    s.rows = parts(parts(s.p.queries, parts(s.p.queries, most)), s.kernel->rows) * s.kernel->rows;
+    s.most_columns = parts(s.p.keys, parts(s.p.keys, KEYS));
+    s.key_panels = parts(s.most_columns, s.kernel->panel);
+    s.value_panels = parts(s.p.width, s.kernel->panel);
+    s.ld = s.key_panels * s.kernel->panel + PAD;
+    return s;
+}
+
+static size_t slice(const struct pass *s)
+{
+    return (size_t)s->rows * (size_t)s->ld * sizeof(float);
+}
+
+/* Floats shared by all threads; hands them out where there is a workspace. */
+static size_t shared(struct pass *s, float *workspace)
+{
+    const size_t panel = (size_t)s->kernel->panel;
+    const size_t keys = (size_t)s->key_panels * panel * (size_t)s->p.depth;
+    const size_t values = (size_t)s->value_panels * panel * (size_t)s->most_columns;
+    const size_t queries = nl_align_up((size_t)s->p.queries * sizeof(float)) / sizeof(float);
+    if (workspace) {
+        s->keys = workspace;
+        s->values = s->keys + keys;
+        s->top = s->values + values;
+        s->sum = s->top + queries;
+    }
+    return keys + values + 2 * queries;
+}
+
+static nl_status prepare(struct nl_backend *be, const struct nl_op_desc *desc, void **prepared,
+                         struct nl_need *need)
+{
+    const struct nl_args views = {.in = {desc->in[0], desc->in[1], desc->in[2]},
+                                  .out = {desc->out[0]}};
+    struct pass s = pass_of(desc, &views);
+    (void)prepared;
+    NL_TRY(nl_cpu_slices(be, slice(&s), &need->workspace));
+    return nl_size_add(need->workspace, shared(&s, NULL) * sizeof(float), &need->workspace);
+}
+
+/* Keys turn: a panel has one float of each of its keys, then the next. The scale goes in here. */
+static void pack_keys(const struct pass *s, int64_t number)
+{
+    const struct nl_cpu_table k = nl_cpu_batch(s->p.k, s->batch);
+    const int64_t panel = s->kernel->panel, first = number * panel;
+    float *to = s->keys + first * s->p.depth;
+    for (int64_t j = 0; j < panel; j++) {
+        const bool there = first + j < s->columns;
+        const float *from = k.data + (s->key + (there ? first + j : 0)) * k.ld;
+        const float scale = there ? s->p.scale : 0;
+        for (int64_t d = 0; d < s->p.depth; d++) to[d * panel + j] = there ? from[d] * scale : 0;
+    }
+}
+
+static void pack_values(const struct pass *s, int64_t number)
+{
+    const struct nl_cpu_table v = nl_cpu_batch(s->p.v, s->batch);
+    const int64_t panel = s->kernel->panel, first = number * panel;
+    const int64_t width = least(panel, s->p.width - first);
+    float *to = s->values + first * s->columns;
+    for (int64_t j = 0; j < s->columns; j++, to += panel) {
+        const float *from = v.data + (s->key + j) * v.ld + first;
+        for (int64_t c = 0; c < width; c++) to[c] = from[c];
+        for (int64_t c = width; c < panel; c++) to[c] = 0;
+    }
+}
+
+static void pack_tile(const void *job, int64_t number, void *scratch)
+{
+    const struct pass *s = job;
+    (void)scratch;
+    if (number < s->value_panels)
+        pack_values(s, number);
+    else
+        pack_keys(s, number - s->value_panels);
+}
+
+static void make_scores(const struct pass *s, int64_t query, int64_t rows, float *scores)
+{
+    const struct nl_cpu_table q = nl_cpu_batch(s->p.q, s->batch),
+                              k = nl_cpu_batch(s->p.k, s->batch);
+    if (s->p.score == NL_SCORE_SUM) {
+        for (int64_t i = 0; i < rows; i++)
+            for (int64_t j = 0; j < s->columns; j++)
+                scores[i * s->ld + j] =
+                    s->p.scale * (q.data[(query + i) * q.ld] + k.data[(s->key + j) * k.ld]);
+        return;
+    }
+    const int64_t panel = s->kernel->panel;
+    for (int64_t j = 0; j < s->columns; j += panel)
+        s->kernel->run(&(struct nl_cpu_block){.rows = rows,
+                                              .columns = least(panel, s->columns - j),
+                                              .depth = s->p.depth,
+                                              .a = q.data + query * q.ld,
+                                              .lda = q.ld,
+                                              .panel = s->keys + j * s->p.depth,
+                                              .y = scores + j,
+                                              .ldy = s->ld});
+}
+
+/* Scores of one query become f of scores. Where a row has a new largest score, what was summed
+ * before it shrinks accordingly (Milakov and Gimelshein 2018, online softmax). */
+static void apply(const struct pass *s, int64_t query, float *row, float *y)
+{
+    const struct nl_cpu_vector *vector = s->p.vector;
+    float shift = 0, sum = s->key ? s->sum[query] : 0;
+    if (s->p.f == NL_F_EXP && s->p.norm == NL_NORM_SUM) {
+        const float seen = s->key ? s->top[query] : -INFINITY,
+                    here = vector->largest(row, s->columns);
+        const float top = here > seen ? here : seen;
+        shift = top == -INFINITY ? 0 : top; /* -inf - -inf is NaN */
+        s->top[query] = top;
+        if (s->key && here > seen) {
+            const float shrink = expf(seen - shift);
+            sum *= shrink;
+            vector->scale(y, y, shrink, s->p.width);
+        }
+    }
+    s->sum[query] = sum + vector->affinity(row, row, s->p.f, shift, s->columns);
+}
+
+static void add_values(const struct pass *s, int64_t rows, const float *scores, float *y,
+                       int64_t ldy)
+{
+    const int64_t panel = s->kernel->panel;
+    for (int64_t c = 0; c < s->p.width; c += panel)
+        s->kernel->run(&(struct nl_cpu_block){.rows = rows,
+                                              .columns = least(panel, s->p.width - c),
+                                              .depth = s->columns,
+                                              .a = scores,
+                                              .lda = s->ld,
+                                              .panel = s->values + c * s->columns,
+                                              .sums = s->key ? y + c : NULL,
+                                              .ld_sums = ldy,
+                                              .y = y + c,
+                                              .ldy = ldy});
+}
+
+static void query_tile(const void *job, int64_t number, void *scratch)
+{
+    const struct pass *s = job;
+    const struct nl_cpu_table y = nl_cpu_batch(s->p.y, s->batch);
+    const int64_t query = number * s->rows, rows = least(s->rows, s->p.queries - query);
+    const bool last = s->key + s->columns == s->p.keys;
+    float *scores = scratch, *to = y.data + query * y.ld;
+    make_scores(s, query, rows, scores);
+    for (int64_t i = 0; i < rows; i++) apply(s, query + i, scores + i * s->ld, to + i * y.ld);
+    add_values(s, rows, scores, to, y.ld);
+    for (int64_t i = 0; last && i < rows; i++) {
+        const float c = s->p.norm == NL_NORM_SUM ? s->sum[query + i] : (float)s->p.keys;
+        s->p.vector->scale(to + i * y.ld, to + i * y.ld, 1.0f / c, s->p.width);
+    }
+}
+
+static nl_status run(struct nl_backend *be, const void *prepared, const struct nl_op_desc *desc,
+                     const struct nl_args *args)
+{
+    struct pass s = pass_of(desc, args);
+    (void)prepared;
+    float *slices = (float *)args->workspace + shared(&s, args->workspace);
+    for (s.batch = 0; s.batch < s.p.batches; s.batch++)
+        for (s.key = 0; s.key < s.p.keys; s.key += s.columns) {
+            s.columns = least(s.most_columns, s.p.keys - s.key);
+            const int64_t turned =
+                s.p.score == NL_SCORE_SUM ? 0 : parts(s.columns, s.kernel->panel);
+            nl_cpu_for_tiles(be, s.value_panels + turned, pack_tile, &s, NULL, 0);
+            nl_cpu_for_tiles(be, parts(s.p.queries, s.rows), query_tile, &s, slices, slice(&s));
+        }
+    return NL_OK;
+}
+
+const struct nl_impl nl_cpu_pairwise_packed = {
+    .name = "tiled", .can = can, .prepare = prepare, .run = run};
