@@ -65,7 +65,7 @@ static void warn_unused(const struct nl_settings *settings, int index)
 }
 
 static nl_status assign(struct nl_settings *settings, int index, struct nl_yaml *yaml, const yaml_node_t *node,
-                        nl_origin origin)
+                        nl_setter origin)
 {
     if (settings->origin[index] > (unsigned char)origin) {
         struct nl_settings *scratch = NULL; /* checked all the same */
@@ -81,7 +81,7 @@ static nl_status assign(struct nl_settings *settings, int index, struct nl_yaml 
 }
 
 static nl_status read_section(struct nl_settings *settings, const char *section, struct nl_yaml *yaml,
-                              const yaml_node_t *node, nl_origin origin)
+                              const yaml_node_t *node, nl_setter origin)
 {
     const char *key;
     char where[256];
@@ -98,7 +98,7 @@ static nl_status read_section(struct nl_settings *settings, const char *section,
     return NL_OK;
 }
 
-static nl_status read_all(struct nl_settings *settings, struct nl_yaml *yaml, nl_origin origin)
+static nl_status read_all(struct nl_settings *settings, struct nl_yaml *yaml, nl_setter origin)
 {
     const yaml_node_t *root = nl_yaml_root(yaml);
     const char *section;
@@ -112,7 +112,7 @@ static nl_status read_all(struct nl_settings *settings, struct nl_yaml *yaml, nl
     return NL_OK;
 }
 
-nl_status nl_settings_read(struct nl_settings *settings, const char *text, const char *name, nl_origin origin)
+nl_status nl_settings_read(struct nl_settings *settings, const char *text, const char *name, nl_setter origin)
 {
     struct nl_yaml yaml;
     NL_TRY(nl_yaml_parse(text, strlen(text), name, &yaml));
@@ -137,7 +137,7 @@ nl_status nl_settings_load(struct nl_settings *settings, const char *path)
 
 /* `value` as a document of its own; an empty one is an empty text. */
 static nl_status set_index(struct nl_settings *settings, int index, const char *value, const char *name,
-                           nl_origin origin)
+                           nl_setter origin)
 {
     struct nl_yaml yaml;
     NL_TRY(nl_yaml_parse(*value ? value : "''", *value ? strlen(value) : 2, name, &yaml));
@@ -148,7 +148,7 @@ static nl_status set_index(struct nl_settings *settings, int index, const char *
     return st;
 }
 
-nl_status nl_settings_set(struct nl_settings *settings, const char *key, const char *value, nl_origin origin)
+nl_status nl_settings_set(struct nl_settings *settings, const char *key, const char *value, nl_setter origin)
 {
     const char *dot = strchr(key, '.');
     char section[64] = "";
@@ -168,12 +168,12 @@ nl_status nl_settings_init(struct nl_settings *settings)
     return NL_OK;
 }
 
-nl_origin nl_settings_origin(const struct nl_settings *settings, const char *key)
+nl_setter nl_settings_origin(const struct nl_settings *settings, const char *key)
 {
     const char *dot = strchr(key, '.');
     char section[64] = "";
     memcpy(section, key, (size_t)(dot - key));
-    return (nl_origin)settings->origin[nl_option_find(section, dot + 1)];
+    return (nl_setter)settings->origin[nl_option_find(section, dot + 1)];
 }
 
 /* The original's spellings of pool, scale and f. */

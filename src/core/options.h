@@ -46,7 +46,7 @@ struct nl_option {
 extern const struct nl_option nl_options[];
 extern const int nl_n_options;
 
-typedef enum { NL_BY_DEFAULT, NL_BY_FILE, NL_BY_CHECKPOINT, NL_BY_FLAG } nl_origin;
+typedef enum { NL_BY_DEFAULT, NL_BY_FILE, NL_BY_CHECKPOINT, NL_BY_FLAG } nl_setter;
 
 enum { NL_OPTIONS_MAX = 192 };
 
@@ -58,7 +58,7 @@ struct nl_place_override {
 
 struct nl_settings {
     struct nl_config config;
-    unsigned char origin[NL_OPTIONS_MAX]; /* nl_origin of each row */
+    unsigned char origin[NL_OPTIONS_MAX]; /* nl_setter of each row */
     struct nl_place_override overrides[NL_BLOCKS_MAX];
 };
 
@@ -71,14 +71,14 @@ nl_status nl_settings_load(struct nl_settings *settings, const char *path) NL_MU
 
 /* The same from text; `name` stands for the file in messages. */
 nl_status nl_settings_read(struct nl_settings *settings, const char *text, const char *name,
-                           nl_origin origin) NL_MUST_CHECK;
+                           nl_setter origin) NL_MUST_CHECK;
 
 /* One option, "SECTION.KEY"; `value` as it would stand in YAML. */
 nl_status nl_settings_set(struct nl_settings *settings, const char *key, const char *value,
-                          nl_origin origin) NL_MUST_CHECK;
+                          nl_setter origin) NL_MUST_CHECK;
 
 /* Who set "SECTION.KEY", which must exist. */
-nl_origin nl_settings_origin(const struct nl_settings *settings, const char *key);
+nl_setter nl_settings_origin(const struct nl_settings *settings, const char *key);
 
 /* Derives what depends on several options (pool and scale from use_maxpool and use_scale, the
  * switches of each block), checks them together, warns. Call it once all are set; again after more. */
