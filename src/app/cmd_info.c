@@ -1,6 +1,7 @@
 #include "blocks/block.h"
 #include "src/app/command.h"
 #include "src/app/netinfo.h"
+#include "src/app/plugin.h"
 #include "src/app/session.h"
 #include "src/app/table.h"
 
@@ -42,6 +43,15 @@ static void print_models(void)
     const struct nl_model_kind *kind = NULL;
     puts("models");
     for (int i = 0; (kind = nl_model_at(i)); i++) printf("  %s  %s\n", kind->name, kind->summary);
+}
+
+static void print_plugins(void)
+{
+    const char *path = NULL;
+    const struct nl_plugin *plugin = NULL;
+    puts("plug-ins");
+    for (int i = 0; (plugin = nl_plugin_at(i, &path)); i++) printf("  %s  %s\n", plugin->name, path);
+    if (!nl_plugin_at(0, NULL)) puts("  none; NL_PLUGIN_PATH names files and folders of them");
 }
 
 static void print_totals(const struct nl_counts *counts, const struct nl_plan *plan, const struct nl_geometry *at)
@@ -97,6 +107,7 @@ nl_status nl_cmd_info(struct nl_run *run)
         NL_TRY(print_backends());
         NL_TRY(print_blocks());
         print_models();
+        print_plugins();
         return NL_OK;
     }
     nl_status st = nl_session_open(&session, run, NL_WEIGHTS_INITIAL);

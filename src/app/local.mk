@@ -1,1 +1,7 @@
-# Sources of this folder: nonlocal_SOURCES += %D%/name.c %D%/name.h
+nonlocal_SOURCES += %D%/main.c %D%/command.h %D%/args.c %D%/signals.c %D%/signals.h \
+	%D%/table.c %D%/table.h %D%/progress.c %D%/progress.h %D%/netinfo.c %D%/netinfo.h \
+	%D%/labels.c %D%/labels.h %D%/kinetics400.def %D%/inputs.c %D%/inputs.h \
+	%D%/session.c %D%/session.h %D%/load.c %D%/load.h \
+	%D%/cmd_forward.c %D%/cmd_init.c %D%/cmd_convert.c %D%/cmd_info.c %D%/cmd_bench.c %D%/bench_data.h
+
+include src/app/plugin.mk

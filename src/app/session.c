@@ -24,7 +24,7 @@ nl_status nl_open_backend(const struct nl_run *run, struct nl_backend *be)
     return NL_EUSAGE;
 }
 
-static nl_status fill(struct nl_session *session, const struct nl_state *state, nl_weights_use use)
+static nl_status fill(struct nl_session *session, struct nl_state *state, nl_weights_use use)
 {
     const struct nl_run *run = session->run;
     const uint64_t seed = run->args.has_seed ? (uint64_t)run->args.seed : 0;
@@ -34,7 +34,7 @@ static nl_status fill(struct nl_session *session, const struct nl_state *state, 
     return state ? nl_load_apply(run, state, &session->model.params) : NL_OK;
 }
 
-static nl_status build(struct nl_session *session, const struct nl_state *state, nl_weights_use use)
+static nl_status build(struct nl_session *session, struct nl_state *state, nl_weights_use use)
 {
     const struct nl_config *config = &session->run->settings.config;
     const int crop = config->train.sampling.crop_size;

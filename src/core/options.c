@@ -168,12 +168,44 @@ nl_status nl_settings_init(struct nl_settings *settings)
     return NL_OK;
 }
 
-nl_setter nl_settings_origin(const struct nl_settings *settings, const char *key)
+/* Row of a "SECTION.KEY" that the caller knows to exist. */
+static int row_of(const char *key)
 {
     const char *dot = strchr(key, '.');
     char section[64] = "";
     memcpy(section, key, (size_t)(dot - key));
-    return (nl_setter)settings->origin[nl_option_find(section, dot + 1)];
+    return nl_option_find(section, dot + 1);
+}
+
+nl_setter nl_settings_origin(const struct nl_settings *settings, const char *key)
+{
+    return (nl_setter)settings->origin[row_of(key)];
+}
+
+void nl_settings_write(const struct nl_settings *settings, const char *key, struct nl_text *out)
+{
+    nl_option_write(settings, row_of(key), out);
+}
+
+nl_status nl_settings_agree(const struct nl_settings *settings, const struct nl_settings *theirs,
+                            const char *key, const char *name)
+{
+    struct nl_text ours = {.data = NULL}, other = {.data = NULL};
+    if (nl_settings_origin(settings, key) != NL_BY_FLAG) return NL_OK;
+    nl_settings_write(settings, key, &ours);
+    nl_settings_write(theirs, key, &other);
+    nl_status st = nl_text_check(&ours);
+    if (st == NL_OK) st = nl_text_check(&other);
+    /* 'dot' and 'dot_product': the shorter without its end quote begins the longer */
+    const size_t shorter = ours.length < other.length ? ours.length : other.length;
+    const bool alike = st == NL_OK && (strcmp(ours.data, other.data) == 0 ||
+                       (ours.data[0] == '\'' && strncmp(ours.data, other.data, shorter - 1) == 0 &&
+                        (strlen(ours.data) > shorter ? ours.data : other.data)[shorter - 1] == '_'));
+    if (st == NL_OK && !alike)
+        st = nl_fail(NL_EUSAGE, "%s: %s is %s, but this checkpoint was made with %s", name, key, ours.data, other.data);
+    nl_text_clear(&ours);
+    nl_text_clear(&other);
+    return st;
 }
 
 /* The original's spellings of pool, scale and f. */

@@ -80,6 +80,14 @@ nl_status nl_settings_set(struct nl_settings *settings, const char *key, const c
 /* Who set "SECTION.KEY", which must exist. */
 nl_setter nl_settings_origin(const struct nl_settings *settings, const char *key);
 
+/* Appends the value of "SECTION.KEY", which must exist, as YAML. */
+void nl_settings_write(const struct nl_settings *settings, const char *key, struct nl_text *out);
+
+/* NL_EUSAGE where a flag set "SECTION.KEY" of `settings` to other than `theirs` has; `name` is the file
+ * that theirs come from. Aliases of a pairwise count as different spellings of one. */
+nl_status nl_settings_agree(const struct nl_settings *settings, const struct nl_settings *theirs,
+                            const char *key, const char *name) NL_MUST_CHECK;
+
 /* Derives what depends on several options (pool and scale from use_maxpool and use_scale, the
  * switches of each block), checks them together, warns. Call it once all are set; again after more. */
 nl_status nl_settings_resolve(struct nl_settings *settings) NL_MUST_CHECK;
