@@ -56,8 +56,12 @@
     {                                                                                              \
         .name = "pairwise " text ", frames attend within columns", .fill = fill_with, .desc = {    \
             PAIRWISE(score, f, norm, 0.3),                                                         \
-            {{.rank = 4, .dim = {2, 6, 4, d}, .stride = {24 * (d), d, 6 * (d), 1}},                \
-             {.rank = 4, .dim = {2, 6, 4, d}, .stride = {24 * (d), d, 6 * (d), 1}},                \
+            {{.rank = 4,                                                                           \
+              .dim = {2, 6, 4, d},                                                                 \
+              .stride = {INT64_C(24) * (d), d, INT64_C(6) * (d), 1}},                              \
+             {.rank = 4,                                                                           \
+              .dim = {2, 6, 4, d},                                                                 \
+              .stride = {INT64_C(24) * (d), d, INT64_C(6) * (d), 1}},                              \
              {.rank = 4, .dim = {2, 6, 4, 5}, .stride = {120, 5, 30, 1}}},                         \
             {{.rank = 4, .dim = {2, 6, 4, 5}, .stride = {120, 5, 30, 1}}}                          \
         }                                                                                          \

@@ -14,11 +14,12 @@
 #define ROWS5(n, t, h, w, c, ld)                                                                   \
     {.rank = 5,                                                                                    \
      .dim = {n, t, h, w, c},                                                                       \
-     .stride = {(t) * (h) * (w) * (ld), (h) * (w) * (ld), (w) * (ld), ld, 1}}
+     .stride = {INT64_C(1) * (t) * (h) * (w) * (ld), INT64_C(1) * (h) * (w) * (ld),                \
+                INT64_C(1) * (w) * (ld), ld, 1}}
 #define ROWS4(b0, b1, rows, cols, ld)                                                              \
     {.rank = 4,                                                                                    \
      .dim = {b0, b1, rows, cols},                                                                  \
-     .stride = {(b1) * (rows) * (ld), (rows) * (ld), ld, 1}}
+     .stride = {INT64_C(1) * (b1) * (rows) * (ld), INT64_C(1) * (rows) * (ld), ld, 1}}
 #define DENSE5(n, t, h, w, c)      ROWS5(n, t, h, w, c, c)
 #define DENSE4(b0, b1, rows, cols) ROWS4(b0, b1, rows, cols, cols)
 #define DENSE2(rows, cols)         {.rank = 2, .dim = {rows, cols}, .stride = {cols, 1}}
@@ -54,7 +55,7 @@ struct op_result {
 extern const struct op_case op_cases[];
 extern const int op_n_cases;
 
-/* Adds the guarded backend of the tests' plug-ins to those that are tested; says so if it cannot. */
+/* Adds the guarded backend, a plug-in of the tests, to those that are tested. */
 void op_load_plugins(void);
 
 /* Prepares, packs, runs and reads the case; `force` as in nl_kernel_prepare. Aborts the test on

@@ -75,7 +75,9 @@ static void scores(struct nl_backend *be, nl_type type, const struct setting *s,
         .desc = {NL_OP_PRODUCT,
                  {.product = {scale}},
                  {DENSE4(2, 3, P, x->d),
-                  {.rank = 4, .dim = {2, 3, x->d, M}, .stride = {3 * M * x->d, M * x->d, 1, x->d}}},
+                  {.rank = 4,
+                   .dim = {2, 3, x->d, M},
+                   .stride = {INT64_C(3) * M * x->d, INT64_C(1) * M * x->d, 1, x->d}}},
                  {DENSE4(2, 3, P, M)}},
         .given = {x->q, x->k_transposed}};
     const struct op_case sum = {.name = "sums",
@@ -130,7 +132,7 @@ static void decomposed(struct nl_backend *be, nl_type type, const struct setting
 static void compare(const char *name, nl_type type, const struct setting *s)
 {
     const double scale = 0.4, tolerance = type == NL_F64 ? 1e-13 : OP_TOLERANCE;
-    double one[B * P * E], two[B * P * E], largest = 0, worst = 0;
+    double one[B * P * E] = {0}, two[B * P * E] = {0}, largest = 0, worst = 0;
     struct operands x;
     struct nl_backend be;
     ck_assert_msg(nl_backend_open(name, 2, &be) == NL_OK, "%s: %s", name, nl_error());

@@ -178,10 +178,12 @@ nl_status nl_kernel_prepare(struct nl_backend *be, const struct nl_op_desc *desc
     const bool any = !force || !*force || strcmp(force, "auto") == 0;
     struct search search = {.desc = desc, .force = any ? NULL : force};
     *kernel = (struct nl_kernel){.desc = *desc};
-    for (const struct nl_backend_ops *ops = be->ops; ops && !kernel->impl; ops = ops->next) {
+    const struct nl_backend_ops *ops = be->ops;
+    do {
         kernel->impl = choose(be, ops, &search);
         kernel->owner = ops;
-    }
+        ops = ops->next;
+    } while (ops && !kernel->impl);
     if (!kernel->impl) return none_serves(be, &search);
     kernel->declined = search.last;
     if (!kernel->impl->prepare) return NL_OK;
