@@ -1,6 +1,7 @@
 # NL_WITH_OPENMP
 # --------------
-# AC_OPENMP, which brings --disable-openmp. Where it is off, pragmas are not worth a warning.
+# AC_OPENMP, which brings --disable-openmp. Where it is off, pragmas are not worth a warning, nor are
+# parameters that only pragmas name.
 # ThreadSanitizer does not understand OpenMP's runtime, so --enable-tsan switches it off.
 AC_DEFUN([NL_WITH_OPENMP], [
   AC_REQUIRE([NL_SANITIZERS])
@@ -10,6 +11,8 @@ AC_DEFUN([NL_WITH_OPENMP], [
   AS_CASE(["$ac_cv_prog_c_openmp"],
     [no|unsupported], [nl_have_openmp=no
       OPENMP_CFLAGS=
-      NL_APPEND_FLAGS([OPENMP_CFLAGS], [-fopenmp-simd -Wno-unknown-pragmas])],
-    [nl_have_openmp=yes])
+      NL_APPEND_FLAGS([OPENMP_CFLAGS], [-fopenmp-simd -Wno-unknown-pragmas])
+      nl_unused=-Wno-unused-parameter],
+    [nl_have_openmp=yes
+      nl_unused=])
 ])

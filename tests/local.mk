@@ -24,7 +24,7 @@ EXTRA_DIST += %D%/fixtures %D%/lsan.supp %D%/tsan.supp %D%/valgrind.supp
 
 # The test programs once more, slowly. Children (Check forks) are watched too.
 check-valgrind:
-	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(check_PROGRAMS)' \
+	CK_TIMEOUT_MULTIPLIER=30 $(MAKE) $(AM_MAKEFLAGS) check TESTS='$(check_PROGRAMS)' \
 	  LOG_COMPILER='$(abs_top_builddir)/libtool --mode=execute valgrind' \
 	  LOG_FLAGS='-q --error-exitcode=9 --leak-check=full --show-leak-kinds=definite \
 	    --errors-for-leak-kinds=definite --suppressions=$(abs_top_srcdir)/tests/valgrind.supp'
