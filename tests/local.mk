@@ -2,6 +2,7 @@
 # come from configure. Plug-ins are built into $NL_TEST_PLUGINS.
 TEST_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 
+# Tests run more threads than there may be processors: those that wait must not spin.
 # Tests find their fixtures by environment. NL_SHARED is a folder of further cases that some
 # checkouts have beside them; tests that want it say "skip: ..." where it is not set.
 AM_TESTS_ENVIRONMENT = \
@@ -15,7 +16,7 @@ AM_TESTS_ENVIRONMENT = \
 	CK_DEFAULT_TIMEOUT=$${CK_DEFAULT_TIMEOUT-300}; export CK_DEFAULT_TIMEOUT; \
 	LSAN_OPTIONS='suppressions=$(abs_top_srcdir)/tests/lsan.supp:print_suppressions=0'; \
 	TSAN_OPTIONS='suppressions=$(abs_top_srcdir)/tests/tsan.supp'; \
-	UBSAN_OPTIONS='print_stacktrace=1'; \
+	UBSAN_OPTIONS='print_stacktrace=1'; OMP_WAIT_POLICY=passive; export OMP_WAIT_POLICY; \
 	export LSAN_OPTIONS TSAN_OPTIONS UBSAN_OPTIONS;
 
 dist_check_SCRIPTS += %D%/check-layers.sh %D%/check-registry.sh %D%/check-banned.sh \
