@@ -128,7 +128,7 @@ static nl_status conv(struct bench *b, int times, const char *name, struct place
 {
     struct line line = {.times = times, .name = name, .desc = {.op = NL_OP_CONV}};
     struct nl_op_desc *d = &line.desc;
-    const int64_t side = (at.side + 2 * pad - kernel) / stride + 1;
+    const int64_t side = (at.side + 2 * (int64_t)pad - kernel) / stride + 1;
     d->attr.conv.stride[0] = 1;
     d->attr.conv.stride[1] = d->attr.conv.stride[2] = stride;
     d->attr.conv.pad[1] = d->attr.conv.pad[2] = pad;

@@ -165,8 +165,9 @@ static struct problem conv_problem(int i)
     for (int k = 0; k < 3; k++) {
         p.desc.attr.conv.stride[k] = convs[i].stride[k];
         p.desc.attr.conv.pad[k] = convs[i].pad[k];
-        y[k + 1] =
-            (convs[i].x[k + 1] + 2 * convs[i].pad[k] - convs[i].kernel[k]) / convs[i].stride[k] + 1;
+        y[k + 1] = (convs[i].x[k + 1] + 2 * (int64_t)convs[i].pad[k] - convs[i].kernel[k]) /
+                       convs[i].stride[k] +
+                   1;
     }
     p.desc.attr.conv.relu = convs[i].relu;
     const int *const k = convs[i].kernel;
@@ -274,7 +275,7 @@ START_TEST(pairwise_takes_strided_views)
     for (int i = 0; i < 3; i++) {
         p.args.in[i] = nl_tensor_permute(&all, axes);
         p.args.in[i].dim[3] = 32;
-        p.args.in[i].data = (float *)all.data + (size_t)i * 32;
+        p.args.in[i].data = (float *)all.data + 32 * (size_t)i;
     }
     const int64_t out[4] = {2, 4, 60, 32};
     nl_tensor y = nl_tensor_dense(NL_F32, 4, out);
@@ -309,7 +310,7 @@ START_TEST(pairwise_survives_scores_that_overflow_exp)
 {
     struct problem p = pair_problem(1, NL_SCORE_SUM);
     float *key = p.args.in[1].data;
-    for (int i = 0; i < 2200; i++) key[i] = (float)(i % 1100) * 2 - 1000;
+    for (int i = 0; i < 2200; i++) key[i] = 2.0f * (float)(i % 1100) - 1000;
     p.desc.attr.pairwise.scale = 1;
     compare_all(&p, 1, 5e-6);
     for (int i = 0; i < 600; i++) key[i] = -INFINITY;
@@ -348,7 +349,8 @@ END_TEST
 START_TEST(exp_is_within_two_units_in_the_last_place)
 {
     double worst = 0;
-    for (float x = -87.3f; x < 88.7f; x += 0.00137f) {
+    for (int i = 0; i < 128000; i++) {
+        const float x = -87.3f + 0.001375f * (float)i;
         const double want = exp((double)x);
         const double unit = ldexp(1, ilogb(want) - 23);
         worst = fmax(worst, fabs((double)nl_cpu_exp(x) - want) / unit);

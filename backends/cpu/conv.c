@@ -4,38 +4,28 @@
 
 #include <string.h>
 
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int64_t parts(int64_t whole, int64_t part)
-{
-    return (whole + part - 1) / part;
-}
-
 /* The even share of `whole` in pieces of at most `most`, rounded up to a multiple of `unit`. */
 static int64_t share(int64_t whole, int64_t most, int64_t unit)
 {
-    const int64_t pieces = parts(whole, most > unit ? most : unit);
-    return parts(parts(whole, pieces), unit) * unit;
+    const int64_t pieces = nl_cpu_parts(whole, most > unit ? most : unit);
+    return nl_cpu_parts(nl_cpu_parts(whole, pieces), unit) * unit;
 }
 
 /* First rows are cut to the size that caches like; where that leaves too few tiles, filters. */
 static void cut(const struct nl_cpu_conv_wish *wish, struct nl_cpu_conv *conv)
 {
     int64_t most = wish->most_rows;
-    while (parts(conv->rows, most) < wish->tiles && most / 2 >= 3 * wish->rows) most /= 2;
+    while (nl_cpu_parts(conv->rows, most) < wish->tiles && most / 2 >= 3 * wish->rows) most /= 2;
     conv->tile_rows = share(conv->rows, most, wish->rows);
-    conv->row_tiles = parts(conv->rows, conv->tile_rows);
+    conv->row_tiles = nl_cpu_parts(conv->rows, conv->tile_rows);
 
-    const int64_t wanted = parts(wish->tiles, conv->row_tiles);
-    conv->tile_filters = share(conv->filters, parts(conv->filters, wanted), wish->filters);
-    conv->filter_tiles = parts(conv->filters, conv->tile_filters);
+    const int64_t wanted = nl_cpu_parts(wish->tiles, conv->row_tiles);
+    conv->tile_filters = share(conv->filters, nl_cpu_parts(conv->filters, wanted), wish->filters);
+    conv->filter_tiles = nl_cpu_parts(conv->filters, conv->tile_filters);
 
     /* Whole taps, or any run of channels where there is only one tap. */
     const int64_t unit = conv->depth == conv->channels ? 16 : conv->channels;
-    conv->chunk = least(share(conv->depth, wish->most_chunk, unit), conv->depth);
+    conv->chunk = nl_cpu_least(share(conv->depth, wish->most_chunk, unit), conv->depth);
 }
 
 static void geometry(const struct nl_op_desc *desc, struct nl_cpu_conv *conv)
@@ -66,7 +56,7 @@ void nl_cpu_conv_plan(const struct nl_op_desc *desc, const struct nl_cpu_conv_wi
     geometry(desc, conv);
     conv->direct = conv->direct && !wish->always_gather;
     cut(wish, conv);
-    conv->gather_ld = parts(conv->chunk, 16) * 16 + wish->pad;
+    conv->gather_ld = nl_cpu_parts(conv->chunk, 16) * 16 + wish->pad;
     if (!conv->direct)
         conv->gather_bytes = (size_t)conv->tile_rows * (size_t)conv->gather_ld * sizeof(float);
     conv->sum_bytes = (size_t)conv->tile_rows * (size_t)conv->tile_filters * sizeof(float);
@@ -119,58 +109,64 @@ static inline __attribute__((always_inline)) void copy(float *to, const float *f
     memcpy(to + n - STEP, from + n - STEP, STEP * sizeof *to); /* overlaps the step before */
 }
 
-/* Taps dw0..dw1 of kernel line (dt, dh) for the window at `at`. */
-static void gather_line(const struct nl_cpu_conv *conv, const float *x, const int64_t at[4],
-                        const int64_t tap[2], int64_t dw0, int64_t dw1, float *to)
+/* Neighbouring taps of one line (dt, dh) of the kernel: dw from `first` to before `end`. */
+struct line {
+    int64_t dt, dh, first, end;
+};
+
+/* The part of a line's taps that fall beside the input are zeros. `at`: corner of the window. */
+static inline void gather_line(const struct nl_cpu_conv *conv, const float *x, const int64_t at[4],
+                               const struct line *line, float *to)
 {
-    const int64_t t = at[1] + tap[0], h = at[2] + tap[1], c = conv->channels;
+    const int64_t t = at[1] + line->dt, h = at[2] + line->dh, c = conv->channels;
     const bool inside = t >= 0 && t < conv->in_dim[1] && h >= 0 && h < conv->in_dim[2];
-    int64_t first = dw0 > -at[3] ? dw0 : -at[3], last = least(dw1, conv->in_dim[3] - at[3]);
-    if (!inside || first >= last) {
-        memset(to, 0, (size_t)((dw1 - dw0) * c) * sizeof *to);
+    const int64_t first = line->first > -at[3] ? line->first : -at[3];
+    const int64_t end = nl_cpu_least(line->end, conv->in_dim[3] - at[3]);
+    if (!inside || first >= end) {
+        memset(to, 0, (size_t)((line->end - line->first) * c) * sizeof *to);
         return;
     }
-    if (first > dw0) memset(to, 0, (size_t)((first - dw0) * c) * sizeof *to);
-    if (last < dw1) memset(to + (last - dw0) * c, 0, (size_t)((dw1 - last) * c) * sizeof *to);
+    if (first > line->first) memset(to, 0, (size_t)((first - line->first) * c) * sizeof *to);
+    if (end < line->end)
+        memset(to + (end - line->first) * c, 0, (size_t)((line->end - end) * c) * sizeof *to);
     const float *from = x + at[0] * conv->x_stride[0] + t * conv->x_stride[1] +
                         h * conv->x_stride[2] + (at[3] + first) * conv->x_stride[3];
-    to += (first - dw0) * c;
+    to += (first - line->first) * c;
     if (conv->x_stride[3] == c) {
-        copy(to, from, (last - first) * c);
+        copy(to, from, (end - first) * c);
         return;
     }
-    for (int64_t w = first; w < last; w++, to += c, from += conv->x_stride[3]) copy(to, from, c);
+    for (int64_t w = first; w < end; w++, to += c, from += conv->x_stride[3]) copy(to, from, c);
 }
 
-/* One row: all kernel lines that the taps touch. */
-static void gather_row(const struct nl_cpu_conv *conv, const float *x, const int64_t at[4],
-                       int64_t tap_from, int64_t tap_to, float *to)
+/* A 1x1x1 kernel without padding, and a part of the channels. */
+static void gather_points(const struct nl_cpu_conv *conv, const float *x, int64_t at[4],
+                          int64_t rows, int64_t channel, int64_t channels, float *to)
 {
-    const int64_t kw = conv->kernel[2], kh = conv->kernel[1];
-    for (int64_t tap = tap_from; tap < tap_to;) {
-        const int64_t line = tap / kw, place[2] = {line / kh, line % kh};
-        const int64_t next = least((line + 1) * kw, tap_to);
-        gather_line(conv, x, at, place, tap - line * kw, next - line * kw, to);
-        to += (next - tap) * conv->channels;
-        tap = next;
-    }
+    for (int64_t i = 0; i < rows; i++, to += conv->gather_ld, advance(conv, at))
+        copy(to,
+             x + at[0] * conv->x_stride[0] + at[1] * conv->x_stride[1] + at[2] * conv->x_stride[2] +
+                 at[3] * conv->x_stride[3] + channel,
+             channels);
 }
 
 void nl_cpu_conv_gather(const struct nl_cpu_conv *conv, const float *x, int64_t row, int64_t rows,
                         int64_t depth_from, int64_t depth_to, float *to)
 {
-    const int64_t c = conv->channels;
-    int64_t at[4];
-    corner_of(conv, row, at);
-    for (int64_t i = 0; i < rows; i++, to += conv->gather_ld) {
-        if (conv->depth == c && !conv->pad[0] && !conv->pad[1] && !conv->pad[2])
-            copy(to,
-                 x + at[0] * conv->x_stride[0] + at[1] * conv->x_stride[1] +
-                     at[2] * conv->x_stride[2] + at[3] * conv->x_stride[3] + depth_from,
-                 depth_to - depth_from);
-        else
-            gather_row(conv, x, at, depth_from / c, depth_to / c, to);
-        advance(conv, at);
+    const int64_t c = conv->channels, kw = conv->kernel[2], kh = conv->kernel[1];
+    const int64_t tap_end = depth_to / c;
+    int64_t corner[4], next;
+    corner_of(conv, row, corner);
+    if (conv->depth == c && !conv->pad[0] && !conv->pad[1] && !conv->pad[2]) {
+        gather_points(conv, x, corner, rows, depth_from, depth_to - depth_from, to);
+        return;
+    }
+    for (int64_t tap = depth_from / c; tap < tap_end; to += (next - tap) * c, tap = next) {
+        int64_t at[4] = {corner[0], corner[1], corner[2], corner[3]};
+        next = nl_cpu_least((tap / kw + 1) * kw, tap_end);
+        const struct line line = {tap / kw / kh, tap / kw % kh, tap % kw, tap % kw + next - tap};
+        for (int64_t i = 0; i < rows; i++, advance(conv, at))
+            gather_line(conv, x, at, &line, to + i * conv->gather_ld);
     }
 }
 

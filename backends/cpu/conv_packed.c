@@ -136,11 +136,6 @@ struct conv_run {
     const struct nl_cpu_kernel *kernel;
 };
 
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 static void conv_tile(const void *run_of_all, int64_t number, void *scratch)
 {
     const struct conv_run *run = run_of_all;
@@ -148,8 +143,8 @@ static void conv_tile(const void *run_of_all, int64_t number, void *scratch)
     struct tile t = {.job = &run->job, .kernel = run->kernel, .gathered = scratch};
     t.row = number % conv->row_tiles * conv->tile_rows;
     t.filter = number / conv->row_tiles * conv->tile_filters;
-    t.rows = least(conv->rows - t.row, conv->tile_rows);
-    t.filters = least(conv->filters - t.filter, conv->tile_filters);
+    t.rows = nl_cpu_least(conv->rows - t.row, conv->tile_rows);
+    t.filters = nl_cpu_least(conv->filters - t.filter, conv->tile_filters);
     t.sums = t.gathered + nl_align_up(conv->gather_bytes) / sizeof(float);
     t.in_place = run->job.y.uniform && (!run->job.args->in[3].rank || run->job.residual.uniform);
     run_tile(&t);

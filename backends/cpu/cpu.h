@@ -35,6 +35,17 @@ void nl_cpu_for_tiles(const struct nl_backend *be, int64_t count, nl_cpu_tile_fn
 /* Workspace of nl_cpu_for_tiles: `slice` bytes, rounded up, for each thread. */
 nl_status nl_cpu_slices(const struct nl_backend *be, size_t slice, size_t *bytes) NL_MUST_CHECK;
 
+static inline int64_t nl_cpu_least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* How many pieces of `part` make up `whole`. */
+static inline int64_t nl_cpu_parts(int64_t whole, int64_t part)
+{
+    return part > 0 ? (whole + part - 1) / part : 0;
+}
+
 /* All axes but the last of a view, seen as one list of rows. Offsets count elements. */
 struct nl_cpu_rows {
     int n_axes;

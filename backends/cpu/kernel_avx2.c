@@ -4,102 +4,153 @@
 #include <stddef.h>
 
 /* 6 rows x 2 vectors of sums, 2 vectors of filters and one input leave one register of 16. */
-enum { ROWS = 6, LANES = 8, VECTORS = 2 };
+enum { ROWS = 6 };
+static const int64_t lanes = 8, panel_width = 16;
 
 #define AVX2   __attribute__((target("avx2,fma")))
 #define INLINE static inline __attribute__((always_inline)) AVX2
 
 /* Which lanes of the panel's vectors are filters. */
 struct lanes {
-    __m256i of[VECTORS];
+    __m256i left, right;
 };
 
 INLINE struct lanes lanes_of(int64_t columns)
 {
-    const __m256i count = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7),
-                  end = _mm256_set1_epi32((int)columns);
-    return (struct lanes){
-        {_mm256_cmpgt_epi32(end, count),
-         _mm256_cmpgt_epi32(end, _mm256_add_epi32(count, _mm256_set1_epi32(LANES)))}};
+    const __m256i end = _mm256_set1_epi32((int)columns);
+    return (struct lanes){_mm256_cmpgt_epi32(end, _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)),
+                          _mm256_cmpgt_epi32(end, _mm256_setr_epi32(8, 9, 10, 11, 12, 13, 14, 15))};
+}
+
+/* Sums of one row, in registers: arrays of these are only ever indexed by constants, and loops over
+ * rows are written out, since compilers differ in what they unroll. */
+struct sums {
+    __m256 left, right;
+};
+
+/* One step of depth for row `i`. Rows are reached from every third one, since an address is a base
+ * plus 0, 1 or 2 leading dimensions. */
+INLINE void add_row(struct sums *sum, const float *const *base, int64_t lda, int i, int rows,
+                    struct sums filters)
+{
+    if (i >= rows) return;
+    const __m256 a = _mm256_broadcast_ss(base[i / 3] + i % 3 * lda);
+    sum[i].left = _mm256_fmadd_ps(a, filters.left, sum[i].left);
+    sum[i].right = _mm256_fmadd_ps(a, filters.right, sum[i].right);
 }
 
 /* Adds products over all depth. `rows` is a constant wherever this is inlined. */
-INLINE void multiply(const struct nl_cpu_block *b, int64_t row, const int rows,
-                     __m256 sum[ROWS][VECTORS])
+INLINE void multiply(const struct nl_cpu_block *b, int64_t row, int rows, struct sums *sum)
 {
-    const float *base[(ROWS + 2) / 3], *panel = b->panel;
     const int64_t lda = b->lda;
-#pragma GCC unroll 2
-    for (int i = 0; i < (rows + 2) / 3; i++) base[i] = b->a + (row + 3 * i) * lda;
-    for (int64_t d = b->depth; d > 0; d--, panel += VECTORS * LANES) {
-        const __m256 left = _mm256_load_ps(panel), right = _mm256_load_ps(panel + LANES);
-#pragma GCC unroll 6
-        for (int i = 0; i < rows; i++) {
-            const __m256 a = _mm256_broadcast_ss(base[i / 3] + i % 3 * lda);
-            sum[i][0] = _mm256_fmadd_ps(a, left, sum[i][0]);
-            sum[i][1] = _mm256_fmadd_ps(a, right, sum[i][1]);
-        }
-#pragma GCC unroll 2
-        for (int i = 0; i < (rows + 2) / 3; i++) base[i]++;
+    const float *const a = b->a + row * lda, *panel = b->panel;
+    const float *base[] = {a, a + (rows > 3 ? 3 * lda : 0)};
+    for (int64_t d = b->depth; d > 0; d--, panel += panel_width) {
+        const struct sums filters = {_mm256_load_ps(panel), _mm256_load_ps(panel + lanes)};
+        add_row(sum, base, lda, 0, rows, filters);
+        add_row(sum, base, lda, 1, rows, filters);
+        add_row(sum, base, lda, 2, rows, filters);
+        add_row(sum, base, lda, 3, rows, filters);
+        add_row(sum, base, lda, 4, rows, filters);
+        add_row(sum, base, lda, 5, rows, filters);
+        base[0]++;
+        base[1]++;
     }
+}
+
+INLINE void start_row(const struct nl_cpu_block *b, struct lanes on, int64_t row, int i, int rows,
+                      struct sums *sum)
+{
+    if (i >= rows) return;
+    sum[i].left = sum[i].right = _mm256_setzero_ps();
+    if (!b->sums) return;
+    const float *from = b->sums + (row + i) * b->ld_sums;
+    sum[i].left = _mm256_maskload_ps(from, on.left);
+    sum[i].right = _mm256_maskload_ps(from + lanes, on.right);
 }
 
 /* Rows of y and of the residual are far apart, so that no hardware foresees them: they are asked
  * for before the products that they wait for. */
-INLINE void foresee(const struct nl_cpu_block *b, int64_t row, const int rows)
+INLINE void foresee(const struct nl_cpu_block *b, int64_t row, int rows)
 {
     for (int i = 0; i < rows; i++) {
-        __builtin_prefetch(b->y + (row + i) * b->ldy, 1);
-        if (b->residual) __builtin_prefetch(b->residual + (row + i) * b->ld_residual);
+        const float *y = b->y + (row + i) * b->ldy;
+        __builtin_prefetch(y, 1);
+        if (!b->residual) continue;
+        const float *residual = b->residual + (row + i) * b->ld_residual;
+        __builtin_prefetch(residual);
     }
 }
 
-INLINE void rows_from(const struct nl_cpu_block *b, struct lanes lanes, int64_t row, const int rows)
+/* What comes after the sums, the same for every row. */
+struct after {
+    struct sums bias;
+    __m256 floor;
+};
+
+INLINE void finish_row(const struct nl_cpu_block *b, struct lanes on, int64_t row, int i, int rows,
+                       const struct sums *sum, const struct after *after)
 {
-    const __m256 floor = _mm256_set1_ps(b->relu ? 0.0f : -__builtin_inff());
-    __m256 sum[ROWS][VECTORS];
-#pragma GCC unroll 6
-    for (int i = 0; i < rows; i++)
-#pragma GCC unroll 2
-        for (int v = 0; v < VECTORS; v++)
-            sum[i][v] = b->sums ? _mm256_maskload_ps(b->sums + (row + i) * b->ld_sums + v * LANES,
-                                                     lanes.of[v])
-                                : _mm256_setzero_ps();
+    if (i >= rows) return;
+    struct sums s = {_mm256_add_ps(sum[i].left, after->bias.left),
+                     _mm256_add_ps(sum[i].right, after->bias.right)};
+    if (b->residual) {
+        const float *from = b->residual + (row + i) * b->ld_residual;
+        s.left = _mm256_add_ps(s.left, _mm256_maskload_ps(from, on.left));
+        s.right = _mm256_add_ps(s.right, _mm256_maskload_ps(from + lanes, on.right));
+    }
+    /* the largest of two is the second where that is NaN */
+    float *const y = b->y + (row + i) * b->ldy;
+    _mm256_maskstore_ps(y, on.left, _mm256_max_ps(after->floor, s.left));
+    _mm256_maskstore_ps(y + lanes, on.right, _mm256_max_ps(after->floor, s.right));
+}
+
+INLINE struct after after_of(const struct nl_cpu_block *b, struct lanes on)
+{
+    struct after after = {.floor = _mm256_set1_ps(b->relu ? 0.0f : -__builtin_inff())};
+    after.bias.left = after.bias.right = _mm256_setzero_ps();
+    if (!b->bias) return after;
+    const float *from = b->bias;
+    after.bias.left = _mm256_maskload_ps(from, on.left);
+    after.bias.right = _mm256_maskload_ps(from + lanes, on.right);
+    return after;
+}
+
+INLINE void rows_from(const struct nl_cpu_block *b, struct lanes on, int64_t row, int rows)
+{
+    struct sums sum[ROWS];
+    start_row(b, on, row, 0, rows, sum);
+    start_row(b, on, row, 1, rows, sum);
+    start_row(b, on, row, 2, rows, sum);
+    start_row(b, on, row, 3, rows, sum);
+    start_row(b, on, row, 4, rows, sum);
+    start_row(b, on, row, 5, rows, sum);
     foresee(b, row, rows);
     multiply(b, row, rows, sum);
-#pragma GCC unroll 2
-    for (int v = 0; v < VECTORS; v++) {
-        const __m256i lane = lanes.of[v];
-        const __m256 bias =
-            b->bias ? _mm256_maskload_ps(b->bias + v * LANES, lane) : _mm256_setzero_ps();
-#pragma GCC unroll 6
-        for (int i = 0; i < rows; i++) {
-            __m256 y = _mm256_add_ps(sum[i][v], bias);
-            if (b->residual)
-                y = _mm256_add_ps(
-                    y,
-                    _mm256_maskload_ps(b->residual + (row + i) * b->ld_residual + v * LANES, lane));
-            y = _mm256_max_ps(floor, y); /* the second operand, y, where it is NaN */
-            _mm256_maskstore_ps(b->y + (row + i) * b->ldy + v * LANES, lane, y);
-        }
-    }
+    const struct after after = after_of(b, on);
+    finish_row(b, on, row, 0, rows, sum, &after);
+    finish_row(b, on, row, 1, rows, sum, &after);
+    finish_row(b, on, row, 2, rows, sum, &after);
+    finish_row(b, on, row, 3, rows, sum, &after);
+    finish_row(b, on, row, 4, rows, sum, &after);
+    finish_row(b, on, row, 5, rows, sum, &after);
 }
 
 static AVX2 void run(const struct nl_cpu_block *b)
 {
-    const struct lanes lanes = lanes_of(b->columns);
+    const struct lanes on = lanes_of(b->columns);
     int64_t row = 0;
-    for (; b->rows - row >= 6; row += 6) rows_from(b, lanes, row, 6);
+    for (; b->rows - row >= ROWS; row += ROWS) rows_from(b, on, row, ROWS);
     if (b->rows - row >= 3) {
-        rows_from(b, lanes, row, 3);
+        rows_from(b, on, row, 3);
         row += 3;
     }
-    for (; row < b->rows; row++) rows_from(b, lanes, row, 1);
+    for (; row < b->rows; row++) rows_from(b, on, row, 1);
 }
 
 const struct nl_cpu_kernel *nl_cpu_kernel_avx2(void)
 {
     static const struct nl_cpu_kernel kernel = {
-        .name = "avx2", .rows = ROWS, .panel = VECTORS * LANES, .run = run};
+        .name = "avx2", .rows = ROWS, .panel = 16, .run = run};
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? &kernel : NULL;
 }

@@ -4,109 +4,186 @@
 #include <stddef.h>
 
 /* 14 rows x 2 vectors of sums, 2 vectors of filters and one input leave one register of 32. */
-enum { ROWS = 14, LANES = 16, VECTORS = 2 };
+enum { ROWS = 14 };
+static const int64_t lanes = 16, panel_width = 32;
 
 #define AVX512 __attribute__((target("avx512f,fma,prfchw")))
 #define INLINE static inline __attribute__((always_inline)) AVX512
 
 /* Which lanes of the panel's vectors are filters. */
 struct lanes {
-    __mmask16 of[VECTORS];
+    __mmask16 left, right;
 };
 
 INLINE struct lanes lanes_of(int64_t columns)
 {
-    const uint32_t all = columns >= 32 ? 0xffffffffu : (1u << columns) - 1u;
-    return (struct lanes){{(__mmask16)(all & 0xffffu), (__mmask16)(all >> 16)}};
+    const uint32_t all = columns >= panel_width ? 0xffffffffu : (1u << columns) - 1u;
+    return (struct lanes){(__mmask16)(all & 0xffffu), (__mmask16)(all >> 16)};
 }
 
-/* Adds products over all depth. `rows` is a constant wherever this is inlined; rows are reached
- * from every third one, since an address is a base plus 0, 1 or 2 leading dimensions. */
-INLINE void multiply(const struct nl_cpu_block *b, int64_t row, const int rows,
-                     __m512 sum[ROWS][VECTORS])
+/* Sums of one row, in registers: arrays of these are only ever indexed by constants, and loops over
+ * rows are written out, since compilers differ in what they unroll. */
+struct sums {
+    __m512 left, right;
+};
+
+/* One step of depth for row `i`. Rows are reached from every third one, since an address is a base
+ * plus 0, 1 or 2 leading dimensions. */
+INLINE void add_row(struct sums *sum, const float *const *base, int64_t lda, int i, int rows,
+                    struct sums filters)
 {
-    const float *base[(ROWS + 2) / 3], *panel = b->panel;
+    if (i >= rows) return;
+    const __m512 a = _mm512_set1_ps(base[i / 3][i % 3 * lda]);
+    sum[i].left = _mm512_fmadd_ps(a, filters.left, sum[i].left);
+    sum[i].right = _mm512_fmadd_ps(a, filters.right, sum[i].right);
+}
+
+/* Adds products over all depth. `rows` is a constant wherever this is inlined. */
+INLINE void multiply(const struct nl_cpu_block *b, int64_t row, int rows, struct sums *sum)
+{
     const int64_t lda = b->lda;
-#pragma GCC unroll 5
-    for (int i = 0; i < (rows + 2) / 3; i++) base[i] = b->a + (row + 3 * i) * lda;
-    for (int64_t d = b->depth; d > 0; d--, panel += VECTORS * LANES) {
-        const __m512 left = _mm512_load_ps(panel), right = _mm512_load_ps(panel + LANES);
-#pragma GCC unroll 14
-        for (int i = 0; i < rows; i++) {
-            const __m512 a = _mm512_set1_ps(base[i / 3][i % 3 * lda]);
-            sum[i][0] = _mm512_fmadd_ps(a, left, sum[i][0]);
-            sum[i][1] = _mm512_fmadd_ps(a, right, sum[i][1]);
-        }
-#pragma GCC unroll 5
-        for (int i = 0; i < (rows + 2) / 3; i++) base[i]++;
+    const float *const a = b->a + row * lda, *panel = b->panel;
+    const float *base[] = {a, a + (rows > 3 ? 3 * lda : 0), a + (rows > 6 ? 6 * lda : 0),
+                           a + (rows > 9 ? 9 * lda : 0), a + (rows > 12 ? 12 * lda : 0)};
+    for (int64_t d = b->depth; d > 0; d--, panel += panel_width) {
+        const struct sums filters = {_mm512_load_ps(panel), _mm512_load_ps(panel + lanes)};
+        add_row(sum, base, lda, 0, rows, filters);
+        add_row(sum, base, lda, 1, rows, filters);
+        add_row(sum, base, lda, 2, rows, filters);
+        add_row(sum, base, lda, 3, rows, filters);
+        add_row(sum, base, lda, 4, rows, filters);
+        add_row(sum, base, lda, 5, rows, filters);
+        add_row(sum, base, lda, 6, rows, filters);
+        add_row(sum, base, lda, 7, rows, filters);
+        add_row(sum, base, lda, 8, rows, filters);
+        add_row(sum, base, lda, 9, rows, filters);
+        add_row(sum, base, lda, 10, rows, filters);
+        add_row(sum, base, lda, 11, rows, filters);
+        add_row(sum, base, lda, 12, rows, filters);
+        add_row(sum, base, lda, 13, rows, filters);
+        base[0]++;
+        base[1]++;
+        base[2]++;
+        base[3]++;
+        base[4]++;
     }
+}
+
+INLINE void start_row(const struct nl_cpu_block *b, struct lanes on, int64_t row, int i, int rows,
+                      struct sums *sum)
+{
+    if (i >= rows) return;
+    sum[i].left = sum[i].right = _mm512_setzero_ps();
+    if (!b->sums) return;
+    const float *from = b->sums + (row + i) * b->ld_sums;
+    sum[i].left = _mm512_maskz_loadu_ps(on.left, from);
+    sum[i].right = _mm512_maskz_loadu_ps(on.right, from + lanes);
 }
 
 /* Rows of y and of the residual are far apart, so that no hardware foresees them: they are asked
  * for before the products that they wait for. */
-INLINE void foresee(const struct nl_cpu_block *b, int64_t row, const int rows)
+INLINE void foresee(const struct nl_cpu_block *b, int64_t row, int rows)
 {
     for (int i = 0; i < rows; i++) {
         const float *y = b->y + (row + i) * b->ldy;
         __builtin_prefetch(y, 1);
-        __builtin_prefetch(y + LANES, 1);
+        __builtin_prefetch(y + lanes, 1);
         if (!b->residual) continue;
         const float *residual = b->residual + (row + i) * b->ld_residual;
         __builtin_prefetch(residual);
-        __builtin_prefetch(residual + LANES);
+        __builtin_prefetch(residual + lanes);
     }
 }
 
-INLINE void rows_from(const struct nl_cpu_block *b, struct lanes lanes, int64_t row, const int rows)
+/* What comes after the sums, the same for every row. */
+struct after {
+    struct sums bias;
+    __m512 floor;
+};
+
+INLINE void finish_row(const struct nl_cpu_block *b, struct lanes on, int64_t row, int i, int rows,
+                       const struct sums *sum, const struct after *after)
 {
-    const __m512 floor = _mm512_set1_ps(b->relu ? 0.0f : -__builtin_inff());
-    __m512 sum[ROWS][VECTORS];
-#pragma GCC unroll 14
-    for (int i = 0; i < rows; i++)
-#pragma GCC unroll 2
-        for (int v = 0; v < VECTORS; v++)
-            sum[i][v] = b->sums ? _mm512_maskz_loadu_ps(
-                                      lanes.of[v], b->sums + (row + i) * b->ld_sums + v * LANES)
-                                : _mm512_setzero_ps();
+    if (i >= rows) return;
+    struct sums s = {_mm512_add_ps(sum[i].left, after->bias.left),
+                     _mm512_add_ps(sum[i].right, after->bias.right)};
+    if (b->residual) {
+        const float *from = b->residual + (row + i) * b->ld_residual;
+        s.left = _mm512_add_ps(s.left, _mm512_maskz_loadu_ps(on.left, from));
+        s.right = _mm512_add_ps(s.right, _mm512_maskz_loadu_ps(on.right, from + lanes));
+    }
+    /* the largest of two is the second where that is NaN */
+    float *const y = b->y + (row + i) * b->ldy;
+    _mm512_mask_storeu_ps(y, on.left, _mm512_max_ps(after->floor, s.left));
+    _mm512_mask_storeu_ps(y + lanes, on.right, _mm512_max_ps(after->floor, s.right));
+}
+
+INLINE struct after after_of(const struct nl_cpu_block *b, struct lanes on)
+{
+    struct after after = {.floor = _mm512_set1_ps(b->relu ? 0.0f : -__builtin_inff())};
+    after.bias.left = after.bias.right = _mm512_setzero_ps();
+    if (!b->bias) return after;
+    const float *from = b->bias;
+    after.bias.left = _mm512_maskz_loadu_ps(on.left, from);
+    after.bias.right = _mm512_maskz_loadu_ps(on.right, from + lanes);
+    return after;
+}
+
+INLINE void rows_from(const struct nl_cpu_block *b, struct lanes on, int64_t row, int rows)
+{
+    struct sums sum[ROWS];
+    start_row(b, on, row, 0, rows, sum);
+    start_row(b, on, row, 1, rows, sum);
+    start_row(b, on, row, 2, rows, sum);
+    start_row(b, on, row, 3, rows, sum);
+    start_row(b, on, row, 4, rows, sum);
+    start_row(b, on, row, 5, rows, sum);
+    start_row(b, on, row, 6, rows, sum);
+    start_row(b, on, row, 7, rows, sum);
+    start_row(b, on, row, 8, rows, sum);
+    start_row(b, on, row, 9, rows, sum);
+    start_row(b, on, row, 10, rows, sum);
+    start_row(b, on, row, 11, rows, sum);
+    start_row(b, on, row, 12, rows, sum);
+    start_row(b, on, row, 13, rows, sum);
     foresee(b, row, rows);
     multiply(b, row, rows, sum);
-#pragma GCC unroll 2
-    for (int v = 0; v < VECTORS; v++) {
-        const __mmask16 lane = lanes.of[v];
-        const __m512 bias =
-            b->bias ? _mm512_maskz_loadu_ps(lane, b->bias + v * LANES) : _mm512_setzero_ps();
-#pragma GCC unroll 14
-        for (int i = 0; i < rows; i++) {
-            __m512 y = _mm512_add_ps(sum[i][v], bias);
-            if (b->residual)
-                y = _mm512_add_ps(
-                    y, _mm512_maskz_loadu_ps(lane,
-                                             b->residual + (row + i) * b->ld_residual + v * LANES));
-            y = _mm512_max_ps(floor, y); /* the second operand, y, where it is NaN */
-            _mm512_mask_storeu_ps(b->y + (row + i) * b->ldy + v * LANES, lane, y);
-        }
-    }
+    const struct after after = after_of(b, on);
+    finish_row(b, on, row, 0, rows, sum, &after);
+    finish_row(b, on, row, 1, rows, sum, &after);
+    finish_row(b, on, row, 2, rows, sum, &after);
+    finish_row(b, on, row, 3, rows, sum, &after);
+    finish_row(b, on, row, 4, rows, sum, &after);
+    finish_row(b, on, row, 5, rows, sum, &after);
+    finish_row(b, on, row, 6, rows, sum, &after);
+    finish_row(b, on, row, 7, rows, sum, &after);
+    finish_row(b, on, row, 8, rows, sum, &after);
+    finish_row(b, on, row, 9, rows, sum, &after);
+    finish_row(b, on, row, 10, rows, sum, &after);
+    finish_row(b, on, row, 11, rows, sum, &after);
+    finish_row(b, on, row, 12, rows, sum, &after);
+    finish_row(b, on, row, 13, rows, sum, &after);
 }
 
 static AVX512 void run(const struct nl_cpu_block *b)
 {
-    const struct lanes lanes = lanes_of(b->columns);
+    const struct lanes on = lanes_of(b->columns);
     int64_t row = 0;
-    for (; b->rows - row >= 14; row += 14) rows_from(b, lanes, row, 14);
+    for (; b->rows - row >= ROWS; row += ROWS) rows_from(b, on, row, ROWS);
     if (b->rows - row >= 8) {
-        rows_from(b, lanes, row, 8);
+        rows_from(b, on, row, 8);
         row += 8;
     }
     if (b->rows - row >= 4) {
-        rows_from(b, lanes, row, 4);
+        rows_from(b, on, row, 4);
         row += 4;
     }
-    for (; row < b->rows; row++) rows_from(b, lanes, row, 1);
+    for (; row < b->rows; row++) rows_from(b, on, row, 1);
 }
 
 const struct nl_cpu_kernel *nl_cpu_kernel_avx512(void)
 {
     static const struct nl_cpu_kernel kernel = {
-        .name = "avx512", .rows = ROWS, .panel = VECTORS * LANES, .run = run};
+        .name = "avx512", .rows = ROWS, .panel = 32, .run = run};
     return __builtin_cpu_supports("avx512f") ? &kernel : NULL;
 }

@@ -152,21 +152,16 @@ struct cut {
     int64_t together;            /* batches in a group */
 };
 
-static int64_t parts(int64_t whole, int64_t part)
-{
-    return (whole + part - 1) / part;
-}
-
 static struct cut cut_of(const struct nl_op_desc *desc, const struct nl_args *args)
 {
     struct cut cut = {.p = nl_cpu_pairwise_of(desc, args), .together = 1};
     if (cut.p.queries * cut.p.keys <= SMALL) cut.together = TOGETHER;
-    cut.groups = parts(cut.p.batches, cut.together);
+    cut.groups = nl_cpu_parts(cut.p.batches, cut.together);
     int64_t most = QUERIES;
-    while (cut.groups * parts(cut.p.queries, most) < TILES && most >= 64) most /= 2;
-    cut.rows = parts(cut.p.queries, parts(cut.p.queries, most));
-    cut.columns = parts(cut.p.keys, parts(cut.p.keys, KEYS));
-    cut.query_tiles = parts(cut.p.queries, cut.rows);
+    while (cut.groups * nl_cpu_parts(cut.p.queries, most) < TILES && most >= 64) most /= 2;
+    cut.rows = nl_cpu_parts(cut.p.queries, nl_cpu_parts(cut.p.queries, most));
+    cut.columns = nl_cpu_parts(cut.p.keys, nl_cpu_parts(cut.p.keys, KEYS));
+    cut.query_tiles = nl_cpu_parts(cut.p.queries, cut.rows);
     return cut;
 }
 

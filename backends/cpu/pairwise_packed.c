@@ -19,16 +19,6 @@ static bool can(const struct nl_backend *be, const struct nl_op_desc *desc, nl_r
     return true;
 }
 
-static int64_t parts(int64_t whole, int64_t part)
-{
-    return (whole + part - 1) / part;
-}
-
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 struct pass {
     struct nl_cpu_pairwise p;
     const struct nl_cpu_kernel *kernel;
@@ -43,11 +33,14 @@ static struct pass pass_of(const struct nl_op_desc *desc, const struct nl_args *
 {
     struct pass s = {.p = nl_cpu_pairwise_of(desc, args), .kernel = nl_cpu_kernel_best()};
     int64_t most = QUERIES;
-    while (parts(s.p.queries, most) < TILES && most >= 4 * s.kernel->rows) most /= 2;
-    s.rows = parts(parts(s.p.queries, parts(s.p.queries, most)), s.kernel->rows) * s.kernel->rows;
-    s.most_columns = parts(s.p.keys, parts(s.p.keys, KEYS));
-    s.key_panels = parts(s.most_columns, s.kernel->panel);
-    s.value_panels = parts(s.p.width, s.kernel->panel);
+    while (nl_cpu_parts(s.p.queries, most) < TILES && most >= 4 * (int64_t)s.kernel->rows)
+        most /= 2;
+    s.rows =
+        nl_cpu_parts(nl_cpu_parts(s.p.queries, nl_cpu_parts(s.p.queries, most)), s.kernel->rows) *
+        s.kernel->rows;
+    s.most_columns = nl_cpu_parts(s.p.keys, nl_cpu_parts(s.p.keys, KEYS));
+    s.key_panels = nl_cpu_parts(s.most_columns, s.kernel->panel);
+    s.value_panels = nl_cpu_parts(s.p.width, s.kernel->panel);
     s.ld = s.key_panels * s.kernel->panel + PAD;
     return s;
 }
@@ -102,7 +95,7 @@ static void pack_values(const struct pass *s, int64_t number)
 {
     const struct nl_cpu_table v = nl_cpu_batch(s->p.v, s->batch);
     const int64_t panel = s->kernel->panel, first = number * panel;
-    const int64_t width = least(panel, s->p.width - first);
+    const int64_t width = nl_cpu_least(panel, s->p.width - first);
     float *to = s->values + first * s->columns;
     for (int64_t j = 0; j < s->columns; j++, to += panel) {
         const float *from = v.data + (s->key + j) * v.ld + first;
@@ -135,7 +128,7 @@ static void make_scores(const struct pass *s, int64_t query, int64_t rows, float
     const int64_t panel = s->kernel->panel;
     for (int64_t j = 0; j < s->columns; j += panel)
         s->kernel->run(&(struct nl_cpu_block){.rows = rows,
-                                              .columns = least(panel, s->columns - j),
+                                              .columns = nl_cpu_least(panel, s->columns - j),
                                               .depth = s->p.depth,
                                               .a = q.data + query * q.ld,
                                               .lda = q.ld,
@@ -171,7 +164,7 @@ static void add_values(const struct pass *s, int64_t rows, const float *scores, 
     const int64_t panel = s->kernel->panel;
     for (int64_t c = 0; c < s->p.width; c += panel)
         s->kernel->run(&(struct nl_cpu_block){.rows = rows,
-                                              .columns = least(panel, s->p.width - c),
+                                              .columns = nl_cpu_least(panel, s->p.width - c),
                                               .depth = s->columns,
                                               .a = scores,
                                               .lda = s->ld,
@@ -186,7 +179,7 @@ static void query_tile(const void *job, int64_t number, void *scratch)
 {
     const struct pass *s = job;
     const struct nl_cpu_table y = nl_cpu_batch(s->p.y, s->batch);
-    const int64_t query = number * s->rows, rows = least(s->rows, s->p.queries - query);
+    const int64_t query = number * s->rows, rows = nl_cpu_least(s->rows, s->p.queries - query);
     const bool last = s->key + s->columns == s->p.keys;
     float *scores = scratch, *to = y.data + query * y.ld;
     make_scores(s, query, rows, scores);
@@ -206,11 +199,12 @@ static nl_status run(struct nl_backend *be, const void *prepared, const struct n
     float *slices = (float *)args->workspace + shared(&s, args->workspace);
     for (s.batch = 0; s.batch < s.p.batches; s.batch++)
         for (s.key = 0; s.key < s.p.keys; s.key += s.columns) {
-            s.columns = least(s.most_columns, s.p.keys - s.key);
+            s.columns = nl_cpu_least(s.most_columns, s.p.keys - s.key);
             const int64_t turned =
-                s.p.score == NL_SCORE_SUM ? 0 : parts(s.columns, s.kernel->panel);
+                s.p.score == NL_SCORE_SUM ? 0 : nl_cpu_parts(s.columns, s.kernel->panel);
             nl_cpu_for_tiles(be, s.value_panels + turned, pack_tile, &s, NULL, 0);
-            nl_cpu_for_tiles(be, parts(s.p.queries, s.rows), query_tile, &s, slices, slice(&s));
+            nl_cpu_for_tiles(be, nl_cpu_parts(s.p.queries, s.rows), query_tile, &s, slices,
+                             slice(&s));
         }
     return NL_OK;
 }

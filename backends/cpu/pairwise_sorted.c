@@ -39,17 +39,16 @@ struct sorted {
     int64_t *place; /* [2, M]: which key that is; the second half is scratch of the sort */
 };
 
-static size_t layout(const struct nl_cpu_pairwise *p, struct sorted *s, void *workspace)
+/* Bytes of the first two arrays; the third follows. */
+struct sizes {
+    size_t prefix, key;
+};
+
+static struct sizes sizes_of(const struct nl_cpu_pairwise *p)
 {
     const size_t keys = (size_t)p->keys, width = (size_t)p->width;
-    const size_t prefix = nl_align_up((keys + 1) * 2 * width * sizeof(double));
-    const size_t key = nl_align_up(keys * sizeof(float));
-    if (workspace) {
-        s->prefix = workspace;
-        s->key = (float *)((char *)workspace + prefix);
-        s->place = (int64_t *)((char *)workspace + prefix + key);
-    }
-    return prefix + key + keys * 2 * sizeof(int64_t);
+    return (struct sizes){nl_align_up((keys + 1) * 2 * width * sizeof(double)),
+                          nl_align_up(keys * sizeof(float))};
 }
 
 static nl_status prepare(struct nl_backend *be, const struct nl_op_desc *desc, void **prepared,
@@ -62,8 +61,9 @@ static nl_status prepare(struct nl_backend *be, const struct nl_op_desc *desc, v
     (void)be;
     (void)prepared;
     NL_TRY(nl_size_mul((size_t)p.keys + 1, (size_t)p.width, &cells));
-    NL_TRY(nl_size_mul(cells, 4 * sizeof(double), &cells)); /* above all that layout() adds up */
-    need->workspace = layout(&p, NULL, NULL);
+    NL_TRY(nl_size_mul(cells, 4 * sizeof(double), &cells)); /* more than the sum below */
+    const struct sizes sizes = sizes_of(&p);
+    need->workspace = sizes.prefix + sizes.key + (size_t)p.keys * 2 * sizeof(int64_t);
     return NL_OK;
 }
 
@@ -162,9 +162,11 @@ static void query_tile(const void *job, int64_t tile, void *scratch)
 static nl_status run(struct nl_backend *be, const void *prepared, const struct nl_op_desc *desc,
                      const struct nl_args *args)
 {
-    struct sorted s = {.p = nl_cpu_pairwise_of(desc, args)};
+    struct sorted s = {.p = nl_cpu_pairwise_of(desc, args), .prefix = args->workspace};
+    const struct sizes sizes = sizes_of(&s.p);
     (void)prepared;
-    layout(&s.p, &s, args->workspace);
+    s.key = (void *)((char *)args->workspace + sizes.prefix);
+    s.place = (void *)((char *)args->workspace + sizes.prefix + sizes.key);
     for (s.batch = 0; s.batch < s.p.batches; s.batch++) {
         sort(&s);
         nl_cpu_for_tiles(be, (s.p.width + COLUMNS - 1) / COLUMNS, prefix_tile, &s, NULL, 0);
