@@ -1,6 +1,7 @@
 #include "tests/opcase.h"
 
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -101,12 +102,52 @@ START_TEST(every_op_has_a_case)
 }
 END_TEST
 
+/* True if some case is one for this implementation; else why it declined the last. */
+static bool serves_some(const struct nl_backend *be, nl_op op, const struct nl_impl *impl,
+                        nl_reason *why)
+{
+    for (int i = 0; i < op_n_cases; i++) {
+        struct nl_op_desc desc = op_cases[i].desc; /* zero is NL_F32 */
+        if (desc.op == op && impl->can(be, &desc, why)) return true;
+    }
+    return false;
+}
+
+/* Number of the list's implementations that serve some case; names the others. */
+static int count_serving(const struct nl_backend *be, const struct nl_impl_list *list)
+{
+    int serving = 0;
+    for (int k = 0; list->impl[k]; k++) {
+        nl_reason why = {""};
+        if (serves_some(be, list->op, list->impl[k], &why))
+            serving++;
+        else
+            printf("skip: %s, %s of %s: %s\n", be->ops->name, list->impl[k]->name,
+                   nl_op_name(list->op), why.text);
+    }
+    return serving;
+}
+
+/* What this processor cannot run is no failure, but must not pass in silence. */
+START_TEST(an_implementation_that_serves_no_case_is_named)
+{
+    for (int i = 0; nl_backend_at(i); i++) {
+        struct nl_backend be = opened(nl_backend_at(i)->name, 1);
+        int serving = 0;
+        for (int l = 0; l < be.ops->n_impls; l++) serving += count_serving(&be, &be.ops->impls[l]);
+        ck_assert_int_gt(serving, 0);
+        nl_backend_close(&be);
+    }
+}
+END_TEST
+
 int main(void)
 {
     op_load_plugins();
     Suite *suite = suite_create("ops");
     TCase *tc = tcase_create("every backend");
     tcase_add_test(tc, every_op_has_a_case);
+    tcase_add_test(tc, an_implementation_that_serves_no_case_is_named);
     tcase_add_loop_test(tc, every_implementation_agrees_with_ref_in_f64, 0, op_n_cases);
     tcase_add_loop_test(tc, one_two_and_four_threads_give_the_same_bits, 0, op_n_cases);
     suite_add_tcase(suite, tc);
