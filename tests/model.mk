@@ -3,3 +3,8 @@ check_PROGRAMS += %D%/test_network
 	src/app/netinfo.c src/app/netinfo.h src/app/table.c src/app/table.h
 %C%_test_network_CPPFLAGS = $(TEST_CPPFLAGS)
 %C%_test_network_LDADD = $(TEST_LDADD)
+
+check_PROGRAMS += %D%/test_fixtures
+%C%_test_fixtures_SOURCES = %D%/test_fixtures.c %D%/network.c %D%/network.h
+%C%_test_fixtures_CPPFLAGS = $(TEST_CPPFLAGS) $(JANSSON_CFLAGS)
+%C%_test_fixtures_LDADD = $(TEST_LDADD) $(JANSSON_LIBS)

@@ -3,5 +3,3 @@ nonlocal_SOURCES += %D%/main.c %D%/command.h %D%/args.c %D%/signals.c %D%/signal
 	%D%/labels.c %D%/labels.h %D%/kinetics400.def %D%/inputs.c %D%/inputs.h \
 	%D%/session.c %D%/session.h %D%/load.c %D%/load.h \
 	%D%/cmd_forward.c %D%/cmd_init.c %D%/cmd_convert.c %D%/cmd_info.c %D%/cmd_bench.c %D%/bench_data.h
-
-include src/app/plugin.mk

@@ -1,0 +1,270 @@
+/* The recorded cases: blocks and whole narrow networks, against numbers made in double precision. */
+#include "tests/network.h"
+
+#include "blocks/block.h"
+#include "src/core/memory.h"
+#include "src/weights/state.h"
+
+#include <check.h>
+#include <dirent.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static char **names; /* files of the fixtures folder */
+static int n_blocks, n_networks;
+
+static char *path_of(const char *name)
+{
+    static char path[4096];
+    snprintf(path, sizeof path, "%s/%s", getenv("NL_FIXTURES"), name);
+    return path;
+}
+
+/* Values of an entry as doubles, for nl_free. */
+static double *values_of(const struct nl_state *state, const char *name)
+{
+    const struct nl_entry *entry = nl_state_find(state, name);
+    double *values = NULL;
+    ck_assert_msg(entry != NULL, "no %s", name);
+    const size_t count = entry->bytes / nl_type_size(entry->type);
+    ck_assert_int_eq(nl_calloc(count, sizeof *values, &values), NL_OK);
+    for (size_t i = 0; i < count; i++) values[i] = nl_entry_value(entry, i);
+    return values;
+}
+
+/* The fixture's PyTorch name of one of our parameters of a block called "b". */
+static const char *torch_name(const char *ours, char *out)
+{
+    static const char *const pairs[][2] = {
+        {"b_bn_scale", "param.bn.weight"},        {"b_bn_offset", "param.bn.bias"},
+        {"b_bn_mean", "after.running_mean"},      {"b_bn_variance", "after.running_var"},
+        {"b_w_f", "param.w_f"},
+    };
+    for (size_t i = 0; i < NL_COUNT(pairs); i++)
+        if (strcmp(ours, pairs[i][0]) == 0) return strcpy(out, pairs[i][1]);
+    const char *part = ours + 2, *end = strrchr(ours, '_');
+    snprintf(out, 64, "param.%.*s.%s", (int)(end - part), part, end[1] == 'w' ? "weight" : "bias");
+    return out;
+}
+
+static void set_option(struct nl_settings *settings, const char *key, const json_t *value)
+{
+    const bool yes = json_is_true(value);
+    char number[32];
+    if (strcmp(key, "scale") == 0)
+        ck_assert_int_eq(nl_settings_set(settings, "NONLOCAL.scale", yes ? "inner" : "none", NL_BY_FLAG), NL_OK);
+    else if (strcmp(key, "bias") == 0)
+        ck_assert_int_eq(nl_settings_set(settings, "NONLOCAL.no_bias", yes ? "False" : "True", NL_BY_FLAG), NL_OK);
+    else if (strcmp(key, "batch_norm") == 0)
+        ck_assert_int_eq(nl_settings_set(settings, "NONLOCAL.use_bn", yes ? "True" : "False", NL_BY_FLAG), NL_OK);
+    else if (strcmp(key, "group") == 0) {
+        snprintf(number, sizeof number, "%lld", (long long)json_integer_value(value));
+        ck_assert_int_eq(nl_settings_set(settings, "NONLOCAL.group_size", number, NL_BY_FLAG), NL_OK);
+    } else {
+        char full[64];
+        snprintf(full, sizeof full, "NONLOCAL.%s", key);
+        ck_assert_int_eq(nl_settings_set(settings, full, json_string_value(value), NL_BY_FLAG), NL_OK);
+    }
+}
+
+static void read_options(const struct nl_state *state, struct nl_settings *settings)
+{
+    const char *key;
+    json_t *value, *root = json_loads(nl_state_meta(state, "options"), 0, NULL);
+    ck_assert_ptr_nonnull(root);
+    ck_assert_int_eq(nl_settings_init(settings), NL_OK);
+    ck_assert_int_eq(nl_settings_set(settings, "NONLOCAL.inner", "3", NL_BY_FLAG), NL_OK);
+    json_object_foreach(root, key, value) set_option(settings, key, value);
+    json_decref(root);
+    ck_assert_int_eq(nl_settings_resolve(settings), NL_OK);
+}
+
+static void fill(struct nl_params *params, const struct nl_state *state)
+{
+    char name[64];
+    for (int i = 0; i < params->count; i++) {
+        double *values = values_of(state, torch_name(params->list[i].name, name));
+        ck_assert_int_eq(nl_params_set_f64(params, i, values), NL_OK);
+        nl_free(values);
+    }
+}
+
+enum { N = 2, C = 6, T = 4, H = 5, W = 7, S = T * H * W, COUNT = N * C * S };
+
+/* (N,C,S) doubles into the plan's input and back out, in its type. */
+static void run_block(struct nl_plan *plan, nl_type type, nl_value x, nl_value z, const double *in, double *out)
+{
+    static double wide[COUNT];
+    static float narrow[COUNT];
+    for (int n = 0; n < N; n++)
+        for (int c = 0; c < C; c++)
+            for (int s = 0; s < S; s++) {
+                wide[(n * S + s) * C + c] = in[(n * C + c) * S + s];
+                narrow[(n * S + s) * C + c] = (float)in[(n * C + c) * S + s];
+            }
+    ck_assert_int_eq(nl_plan_write(plan, x, type == NL_F64 ? (void *)wide : (void *)narrow), NL_OK);
+    ck_assert_msg(nl_plan_run(plan, NULL) == NL_OK, "%s", nl_error());
+    ck_assert_int_eq(nl_plan_read(plan, z, type == NL_F64 ? (void *)wide : (void *)narrow), NL_OK);
+    for (int n = 0; n < N; n++)
+        for (int c = 0; c < C; c++)
+            for (int s = 0; s < S; s++) {
+                const int at = (n * S + s) * C + c;
+                out[(n * C + c) * S + s] = type == NL_F64 ? wide[at] : (double)narrow[at];
+            }
+}
+
+/* Largest error of the evaluation output over its largest value. */
+static double block_error(const char *file, const char *backend, nl_type type)
+{
+    static struct nl_settings settings;
+    static double got[COUNT];
+    struct nl_state state;
+    struct nl_backend be;
+    struct nl_params params = {.list = NULL};
+    struct nl_graph *g = NULL;
+    struct nl_plan *plan = NULL;
+    nl_value x, z;
+    double worst = 0, largest = 0;
+    ck_assert_msg(nl_state_load(path_of(file), NULL, &state) == NL_OK, "%s", nl_error());
+    read_options(&state, &settings);
+    ck_assert_int_eq(nl_backend_open(backend, 2, &be), NL_OK);
+    const struct nl_block_site site = {"b", 0, 0, &settings.config.nonlocal.options};
+    ck_assert_int_eq(nl_graph_new(type, &params, &g), NL_OK);
+    ck_assert_int_eq(nl_graph_input(g, 5, (const int64_t[]){N, T, H, W, C}, &x), NL_OK);
+    ck_assert_msg(nl_block_append(g, &site, x, &z) == NL_OK, "%s", nl_error());
+    ck_assert_int_eq(nl_params_alloc(&params, &be, type), NL_OK);
+    fill(&params, &state);
+    ck_assert_int_eq(nl_plan_new(g, &be, &z, 1, &plan), NL_OK);
+    double *in = values_of(&state, "x"), *want = values_of(&state, "output_eval");
+    run_block(plan, type, x, z, in, got);
+    for (int i = 0; i < COUNT; i++) {
+        largest = fmax(largest, fabs(want[i]));
+        worst = fmax(worst, fabs(got[i] - want[i]));
+        if (isnan(got[i])) worst = INFINITY;
+    }
+    nl_free(in);
+    nl_free(want);
+    nl_plan_free(plan);
+    nl_graph_free(g);
+    nl_params_clear(&params);
+    nl_backend_close(&be);
+    nl_state_clear(&state);
+    return worst / largest;
+}
+
+START_TEST(blocks_are_the_recorded_ones_in_double_precision)
+{
+    ck_assert_double_le(block_error(names[_i], "ref", NL_F64), 1e-11);
+}
+END_TEST
+
+START_TEST(blocks_are_the_recorded_ones_on_every_backend)
+{
+    for (int b = 0; nl_backends[b]; b++)
+        ck_assert_double_le(block_error(names[_i], nl_backends[b]->name, NL_F32), 1e-5);
+}
+END_TEST
+
+/* The recorded settings as a NULL-terminated list. */
+static const char *const *recorded_sets(const json_t *root)
+{
+    static const char *sets[32];
+    size_t i = 0;
+    for (; i < json_array_size(root) && i + 1 < NL_COUNT(sets); i++) sets[i] = json_string_value(json_array_get(root, i));
+    sets[i] = NULL;
+    return sets;
+}
+
+static void check_clip(struct network *n, const struct nl_state *state, const char *clip, const char *want, int64_t batch,
+                       int64_t height, int64_t width)
+{
+    double *values = values_of(state, clip), *probability = values_of(state, want), got[64];
+    const int64_t count = batch * 3 * 8 * height * width;
+    float *clips = NULL;
+    ck_assert_int_eq(nl_calloc((size_t)count, sizeof *clips, &clips), NL_OK);
+    for (int64_t i = 0; i < count; i++) clips[i] = (float)values[i];
+    network_plan(n, batch, 8, height, width);
+    network_run(n, clips, got);
+    for (int64_t i = 0; i < batch * 5; i++) ck_assert_double_eq_tol(got[i], probability[i], 1e-5);
+    nl_free(clips);
+    nl_free(values);
+    nl_free(probability);
+}
+
+START_TEST(networks_give_the_recorded_probabilities_on_every_backend)
+{
+    struct nl_state state;
+    ck_assert_msg(nl_state_load(path_of(names[n_blocks + _i]), NULL, &state) == NL_OK, "%s", nl_error());
+    json_t *sets = json_loads(nl_state_meta(&state, "config"), 0, NULL);
+    for (int b = 0; nl_backends[b]; b++) {
+        struct network n;
+        network_open(&n, nl_backends[b]->name, 2, recorded_sets(sets));
+        for (int i = 0; i < n.model.params.count; i++) {
+            char name[128];
+            snprintf(name, sizeof name, "param.%s", n.model.params.list[i].name);
+            double *values = values_of(&state, name);
+            ck_assert_int_eq(nl_params_set_f64(&n.model.params, i, values), NL_OK);
+            nl_free(values);
+        }
+        check_clip(&n, &state, "clip", "probability", 2, 64, 64);
+        check_clip(&n, &state, "wide_clip", "wide_probability", 1, 96, 80);
+        network_close(&n);
+    }
+    json_decref(sets);
+    nl_state_clear(&state);
+}
+END_TEST
+
+static int is_block(const struct dirent *entry)
+{
+    return strncmp(entry->d_name, "block_", 6) == 0;
+}
+
+static int is_network(const struct dirent *entry)
+{
+    return strncmp(entry->d_name, "network_", 8) == 0;
+}
+
+/* Block files first, then networks. Freed by nobody: they live as long as the tests. */
+static void find_files(void)
+{
+    struct dirent **blocks, **networks;
+    const char *folder = getenv("NL_FIXTURES");
+    ck_assert_msg(folder != NULL, "NL_FIXTURES is not set");
+    n_blocks = scandir(folder, &blocks, is_block, alphasort);
+    n_networks = scandir(folder, &networks, is_network, alphasort);
+    ck_assert_int_ge(n_blocks, 29);
+    ck_assert_int_ge(n_networks, 6);
+    ck_assert_int_eq(nl_calloc((size_t)(n_blocks + n_networks), sizeof *names, &names), NL_OK);
+    for (int i = 0; i < n_blocks; i++) {
+        ck_assert_int_eq(nl_copy_text(blocks[i]->d_name, &names[i]), NL_OK);
+        free(blocks[i]);
+    }
+    for (int i = 0; i < n_networks; i++) {
+        ck_assert_int_eq(nl_copy_text(networks[i]->d_name, &names[n_blocks + i]), NL_OK);
+        free(networks[i]);
+    }
+    free(blocks);
+    free(networks);
+}
+
+int main(void)
+{
+    Suite *suite = suite_create("fixtures");
+    TCase *tc = tcase_create("fixtures");
+    find_files();
+    tcase_set_timeout(tc, 600);
+    tcase_add_loop_test(tc, blocks_are_the_recorded_ones_in_double_precision, 0, n_blocks);
+    tcase_add_loop_test(tc, blocks_are_the_recorded_ones_on_every_backend, 0, n_blocks);
+    tcase_add_loop_test(tc, networks_give_the_recorded_probabilities_on_every_backend, 0, n_networks);
+    suite_add_tcase(suite, tc);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    const int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    for (int i = 0; i < n_blocks + n_networks; i++) nl_free(names[i]);
+    nl_free(names);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
