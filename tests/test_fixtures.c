@@ -43,7 +43,10 @@ static const char *torch_name(const char *ours, char *out)
         {"b_w_f", "param.w_f"},
     };
     for (size_t i = 0; i < NL_COUNT(pairs); i++)
-        if (strcmp(ours, pairs[i][0]) == 0) return strcpy(out, pairs[i][1]);
+        if (strcmp(ours, pairs[i][0]) == 0) {
+            snprintf(out, 64, "%s", pairs[i][1]);
+            return out;
+        }
     const char *part = ours + 2, *end = strrchr(ours, '_');
     snprintf(out, 64, "param.%.*s.%s", (int)(end - part), part, end[1] == 'w' ? "weight" : "bias");
     return out;

@@ -66,9 +66,9 @@ static nl_status add_folder(struct nl_inputs *inputs, const char *path, int dept
     NL_REQUIRE(count >= 0, NL_EIO, "%s: %s", path, strerror(errno));
     for (int i = 0; i < count; i++) {
         if (st == NL_OK) st = add_entry(inputs, path, entries[i]->d_name, depth);
-        free(entries[i]);
+        nl_free(entries[i]); /* of malloc, as all that nl_free takes */
     }
-    free(entries);
+    nl_free(entries);
     return st;
 }
 
