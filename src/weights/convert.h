@@ -7,9 +7,9 @@
 #include "src/weights/state.h"
 
 struct nl_convert_report {
-    bool ours;                 /* the result follows our convention and says format=nonlocal */
-    char pred_w[160];          /* what became of pred_w; "" if there is none */
-    struct nl_names unknown;   /* tensors kept whose names are none of the original's */
+    bool ours;               /* the result follows our convention and says format=nonlocal */
+    char pred_w[160];        /* what became of pred_w; "" if there is none */
+    struct nl_names unknown; /* tensors kept whose names are none of the original's */
 };
 
 /* Changes `state` in place: pred_w is transposed and multiplied by 1 - dropout_rate as nl_weights_apply

@@ -10,17 +10,17 @@ struct nl_network_block {
     int stage, index;
     int64_t channels, inner; /* of the residual block; of theta, phi, g. 0: not told */
     bool theta, phi;         /* a Gaussian block has neither */
-    bool w_f;                /* a concatenation block has it; dot_product and embedded_gaussian look alike */
+    bool w_f; /* a concatenation block has it; dot_product and embedded_gaussian look alike */
     bool bias, bn, affine;
 };
 
 struct nl_network {
-    int arc;           /* video_arc_choice 1 to 4; 0: fits none */
-    int64_t width;     /* channels of conv1; 0: not told */
-    int64_t classes;   /* of pred_b or pred_w; 0: not told */
-    int conv1_frames;  /* temporal kernel of conv1; 0: not told */
+    int arc;               /* video_arc_choice 1 to 4; 0: fits none */
+    int64_t width;         /* channels of conv1; 0: not told */
+    int64_t classes;       /* of pred_b or pred_w; 0: not told */
+    int conv1_frames;      /* temporal kernel of conv1; 0: not told */
     int stages[NL_STAGES]; /* residual blocks found in res2..res5 */
-    bool affine;       /* scale and offset without statistics (MODEL.use_affine) */
+    bool affine;           /* scale and offset without statistics (MODEL.use_affine) */
     int n_blocks;
     struct nl_network_block blocks[NL_BLOCKS_MAX]; /* by stage, then index */
 };

@@ -23,7 +23,7 @@ nl_status nl_safetensors_write(const char *path, const struct nl_entry *list, in
 
 /* Writes all parameters under their names in the field's layout, F32 (F64 parameters as F64), with
  * format=nonlocal and `meta` as metadata. */
-nl_status nl_params_save(const struct nl_params *params, const char *path, const struct nl_meta *meta,
-                         int n_meta) NL_MUST_CHECK;
+nl_status nl_params_save(const struct nl_params *params, const char *path,
+                         const struct nl_meta *meta, int n_meta) NL_MUST_CHECK;
 
 #endif

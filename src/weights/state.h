@@ -15,8 +15,8 @@
 #include "src/tensor/params.h"
 
 enum {
-    NL_ENTRY_RANK = 8,          /* extents of a tensor in a file */
-    NL_ENTRY_NAME_MAX = 1024,   /* bytes of its name */
+    NL_ENTRY_RANK = 8,        /* extents of a tensor in a file */
+    NL_ENTRY_NAME_MAX = 1024, /* bytes of its name */
     NL_STATE_ENTRIES_MAX = 65536
 };
 
@@ -79,7 +79,8 @@ void nl_state_clear(struct nl_state *state);
 
 /* Names the tensors of a nameless state: parameters in the order of their names. Counts and every
  * shape must agree; NL_ESHAPE names the first that does not. A state with names stays as it is. */
-nl_status nl_state_adopt_names(struct nl_state *state, const struct nl_params *params) NL_MUST_CHECK;
+nl_status nl_state_adopt_names(struct nl_state *state,
+                               const struct nl_params *params) NL_MUST_CHECK;
 
 /* NULL if there is none. */
 const struct nl_entry *nl_state_find(const struct nl_state *state, const char *name);
@@ -88,19 +89,12 @@ const char *nl_state_meta(const struct nl_state *state, const char *key);
 /* True for the names of optimizer state: X_velocity_0, X_momentum, counters. */
 bool nl_state_is_solver(const char *name);
 
-/* For readers of forms, and writers. */
-
-/* Appends an entry. It borrows `data`, or takes `owned` over (also on failure) where that is not NULL.
- * NL_EIO for too many or a name too long; NL_ENOMEM. */
-nl_status nl_state_add(struct nl_state *state, const char *name, size_t length,
-                       const struct nl_entry *entry) NL_MUST_CHECK;
-/* Sorts by name. NL_EIO for a name held twice. */
-nl_status nl_state_sort(struct nl_state *state) NL_MUST_CHECK;
 /* Sets or replaces one piece of metadata. */
-nl_status nl_state_set_meta(struct nl_state *state, const char *key, const char *value) NL_MUST_CHECK;
+nl_status nl_state_set_meta(struct nl_state *state, const char *key,
+                            const char *value) NL_MUST_CHECK;
 
-/* Elements and bytes of dim[0..rank), checked. NL_EIO. */
-nl_status nl_entry_size(const struct nl_entry *entry, size_t *count, size_t *bytes) NL_MUST_CHECK;
+/* Elements of an entry. */
+size_t nl_entry_count(const struct nl_entry *entry);
 /* "[64,3,1,7,7]". Returns out; 256 bytes never truncate. */
 char *nl_entry_text(const struct nl_entry *entry, char *out, size_t size);
 /* Element `i` as a double (bf16 and f16 too). */

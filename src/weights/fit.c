@@ -1,0 +1,157 @@
+#include "src/weights/fit.h"
+
+#include "src/weights/state_build.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+/* Whether all extents from the third on are 1. */
+static bool is_matrix(const struct nl_entry *entry)
+{
+    for (int i = 2; i < entry->rank; i++)
+        if (entry->dim[i] != 1) return false;
+    return entry->rank >= 2;
+}
+
+nl_pred_reading nl_pred_read(nl_origin origin, const struct nl_entry *pred_w, int64_t classes)
+{
+    if (!is_matrix(pred_w)) return NL_PRED_UNTOLD;
+    const bool axes = pred_w->rank > 2;
+    if (origin == NL_ORIGIN_PADDLE) return axes ? NL_PRED_PADDLE_AXES : NL_PRED_PADDLE_MATRIX;
+    if (origin != NL_ORIGIN_PLAIN) return NL_PRED_PLAIN;
+    if (classes > 0 && pred_w->dim[0] == classes) return axes ? NL_PRED_PADDLE_AXES : NL_PRED_PLAIN;
+    return classes > 0 && pred_w->dim[1] == classes && !axes ? NL_PRED_PADDLE_MATRIX
+                                                             : NL_PRED_UNTOLD;
+}
+
+char *nl_pred_text(nl_pred_reading reading, const struct nl_entry *pred_w, double factor, char *out,
+                   size_t size)
+{
+    const bool square = pred_w->rank == 2 && pred_w->dim[0] == pred_w->dim[1];
+    switch (reading) {
+    case NL_PRED_UNTOLD:
+        snprintf(out, size, "is kept: its layout cannot be told");
+        break;
+    case NL_PRED_PLAIN:
+        snprintf(out, size, "read as (classes, features)%s",
+                 square ? ", which its square shape leaves open" : "");
+        break;
+    case NL_PRED_PADDLE_MATRIX:
+        snprintf(out, size, "read as Paddle's (features, classes): transposed, times %g", factor);
+        break;
+    case NL_PRED_PADDLE_AXES:
+        snprintf(out, size, "read as Paddle's (classes, features, 1, 1, 1): times %g", factor);
+        break;
+    }
+    return out;
+}
+
+/* Extents without those of 1; their number. */
+static int squeeze(const int64_t *dim, int rank, int64_t *out)
+{
+    int n = 0;
+    for (int i = 0; i < rank; i++)
+        if (dim[i] != 1) out[n++] = dim[i];
+    return n;
+}
+
+static bool same_values(const struct nl_entry *entry, const int64_t *dim, int rank)
+{
+    int64_t a[NL_ENTRY_RANK], b[NL_ENTRY_RANK];
+    const int n = squeeze(entry->dim, entry->rank, a);
+    return squeeze(dim, rank, b) == n && memcmp(a, b, (size_t)n * sizeof *a) == 0;
+}
+
+static bool same_shape(const struct nl_entry *entry, const int64_t *dim, int rank)
+{
+    return entry->rank == rank && memcmp(entry->dim, dim, (size_t)rank * sizeof *dim) == 0;
+}
+
+/* A 2-D kernel for a 3-D convolution, as ImageNet networks have. */
+static bool is_flat_kernel(const struct nl_entry *entry, const int64_t *dim, int rank)
+{
+    const int64_t *e = entry->dim;
+    return rank == 5 && entry->rank == 4 && dim[2] > 1 && e[0] == dim[0] && e[1] == dim[1] &&
+           e[2] == dim[3] && e[3] == dim[4];
+}
+
+static nl_status differs(const struct nl_state *state, const struct nl_entry *entry,
+                         const struct nl_param *param, const int64_t *dim, int rank)
+{
+    char file[256], network[256];
+    struct nl_entry wanted = {.rank = rank};
+    memcpy(wanted.dim, dim, (size_t)rank * sizeof *dim);
+    nl_entry_text(entry, file, sizeof file);
+    nl_entry_text(&wanted, network, sizeof network);
+    const nl_status st = nl_state_fail(
+        state, "%s is %s, the network wants %s%s", param->name, file, network,
+        is_flat_kernel(entry, dim, rank)
+            ? "; spreading 2-D kernels over frames (ImageNet weights) is not supported yet"
+            : "");
+    return st == NL_EIO ? NL_ESHAPE : st;
+}
+
+static nl_status fit_pred(const struct nl_state *state, const struct nl_entry *entry,
+                          const struct nl_param *param, double dropout_rate, struct nl_fit *fit)
+{
+    int64_t dim[NL_MAX_RANK];
+    const int rank = nl_param_file_shape(param, dim);
+    fit->pred = nl_pred_read(state->origin, entry, dim[0]);
+    fit->transposed = fit->pred == NL_PRED_PADDLE_MATRIX;
+    if (fit->transposed || fit->pred == NL_PRED_PADDLE_AXES) fit->factor = 1 - dropout_rate;
+    fit->reshaped = !same_shape(entry, dim, rank);
+    if (fit->transposed) {
+        const int64_t turned[2] = {dim[1], dim[0]};
+        if (!same_shape(entry, turned, 2)) return differs(state, entry, param, turned, 2);
+        return NL_OK;
+    }
+    const bool fits =
+        fit->pred != NL_PRED_UNTOLD && entry->dim[0] == dim[0] && entry->dim[1] == dim[1];
+    return fits ? NL_OK : differs(state, entry, param, dim, rank);
+}
+
+nl_status nl_fit_param(const struct nl_state *state, const struct nl_entry *entry,
+                       const struct nl_param *param, double dropout_rate, struct nl_fit *fit)
+{
+    int64_t dim[NL_MAX_RANK];
+    const int rank = nl_param_file_shape(param, dim);
+    *fit = (struct nl_fit){.factor = 1, .pred = NL_PRED_UNTOLD};
+    if (param->role == NL_ROLE_FC) return fit_pred(state, entry, param, dropout_rate, fit);
+    if (!same_values(entry, dim, rank)) return differs(state, entry, param, dim, rank);
+    fit->reshaped = !same_shape(entry, dim, rank);
+    return NL_OK;
+}
+
+/* Floats whose exponent is all ones are NaN or Inf. The whole tensor is one pass without branches. */
+static bool floats_finite(const unsigned char *data, size_t count)
+{
+    uint32_t bits, bad = 0;
+    for (size_t i = 0; i < count; i++) {
+        memcpy(&bits, data + 4 * i, sizeof bits);
+        bad |= (bits & 0x7F800000U) == 0x7F800000U;
+    }
+    return !bad;
+}
+
+nl_status nl_fit_finite(const struct nl_state *state, const struct nl_entry *entry)
+{
+    const size_t count = nl_entry_count(entry);
+    if (entry->type == NL_F32 && floats_finite(entry->data, count)) return NL_OK;
+    for (size_t i = 0; i < count; i++) {
+        const double value = nl_entry_value(entry, i);
+        if (!isfinite(value))
+            return nl_state_fail(state, "%s holds %s at element %zu of %zu", entry->name,
+                                 isnan(value) ? "NaN" : "Inf", i, count);
+    }
+    return NL_OK;
+}
+
+double nl_fit_value(const struct nl_entry *entry, const struct nl_fit *fit, size_t i)
+{
+    if (fit->transposed) {
+        const size_t rows = (size_t)entry->dim[0], columns = (size_t)entry->dim[1];
+        i = i % rows * columns + i / rows;
+    }
+    return nl_entry_value(entry, i) * fit->factor;
+}
