@@ -84,30 +84,67 @@ struct tile {
     bool in_place;          /* the last chunk goes to y at once */
 };
 
-/* The panel at filter `filter` of the tile, over one chunk. */
-static void multiply(const struct tile *t, struct nl_cpu_block block, int64_t filter, int64_t from)
+/* A run of depth and where its inputs are. */
+struct chunk {
+    int64_t from, depth, lda;
+    const float *a; /* of the tile's first row */
+};
+
+/* The next op starts where this one ends last, so that an output above SMALL is gone from the
+ * near caches before it is read: written past them, it spares them and the reading of its lines. */
+static bool streams(const struct tile *t, const struct nl_cpu_block *block)
+{
+    enum { SMALL = 1 << 16, LINE = NL_ALIGN / (int)sizeof(float) };
+    return t->job->conv->rows * t->job->conv->filters > SMALL &&
+           block->columns == t->kernel->panel && block->ldy % LINE == 0 &&
+           (uintptr_t)block->y % NL_ALIGN == 0;
+}
+
+/* Some rows of the tile with the panel at filter `filter` of it. */
+static void multiply(const struct tile *t, const struct chunk *chunk, int64_t row, int64_t rows,
+                     int64_t filter)
 {
     const struct nl_cpu_conv_job *job = t->job;
-    const struct nl_cpu_conv *conv = job->conv;
     const struct nl_args *args = job->args;
-    const int64_t column = t->filter + filter;
-    const bool last = from + block.depth == conv->depth;
-    block.columns = t->filters - filter < t->kernel->panel ? t->filters - filter : t->kernel->panel;
-    block.panel = (const float *)args->packed + column * conv->depth + from * t->kernel->panel;
-    block.sums = from ? t->sums + filter : NULL;
-    block.y = t->sums + filter;
-    block.ld_sums = block.ldy = conv->tile_filters;
-    if (last && t->in_place) {
+    const int64_t depth = job->conv->depth, panel = t->kernel->panel, ld = job->conv->tile_filters;
+    const int64_t column = t->filter + filter, y_row = t->row + row;
+    float *const sums = t->sums + row * ld + filter;
+    struct nl_cpu_block block = {.rows = rows,
+                                 .columns = nl_cpu_least(t->filters - filter, panel),
+                                 .depth = chunk->depth,
+                                 .a = chunk->a + row * chunk->lda,
+                                 .lda = chunk->lda,
+                                 .panel = (const float *)args->packed + column * depth +
+                                          chunk->from * panel,
+                                 .sums = chunk->from ? sums : NULL,
+                                 .ld_sums = ld,
+                                 .y = sums,
+                                 .ldy = ld};
+    if (chunk->from + chunk->depth == depth && t->in_place) {
         block.ldy = job->y.ld;
-        block.y = (float *)args->out[0].data + t->row * block.ldy + column;
+        block.y = (float *)args->out[0].data + y_row * block.ldy + column;
         block.relu = job->relu;
+        block.stream = streams(t, &block);
         if (args->in[2].rank) block.bias = (const float *)args->in[2].data + column;
         if (args->in[3].rank) {
             block.ld_residual = job->residual.ld;
-            block.residual = (const float *)args->in[3].data + t->row * block.ld_residual + column;
+            block.residual = (const float *)args->in[3].data + y_row * block.ld_residual + column;
         }
     }
     t->kernel->run(&block);
+}
+
+/* A panel stays in the first-level cache while all rows go by. With a residual, memory is the
+ * limit, and rows of it are better read from end to end: then a few rows stay while all panels go
+ * by, if those fit the second-level cache. */
+static void multiply_all(const struct tile *t, const struct chunk *chunk)
+{
+    enum { FIT = 1 << 18 };
+    const bool along = t->job->args->in[3].rank && chunk->depth * t->filters <= FIT;
+    const int64_t strip = along ? t->kernel->rows : t->rows;
+    for (int64_t row = 0; row < t->rows; row += strip)
+        for (int64_t filter = 0; filter < t->filters; filter += t->kernel->panel)
+            multiply(t, chunk, row, nl_cpu_least(strip, t->rows - row), filter);
 }
 
 static void run_tile(const struct tile *t)
@@ -115,16 +152,15 @@ static void run_tile(const struct tile *t)
     const struct nl_cpu_conv *conv = t->job->conv;
     const float *x = t->job->args->in[0].data;
     for (int64_t from = 0; from < conv->depth; from += conv->chunk) {
-        const int64_t end = from + conv->chunk < conv->depth ? from + conv->chunk : conv->depth;
-        struct nl_cpu_block block = {
-            .rows = t->rows, .depth = end - from, .a = t->gathered, .lda = conv->gather_ld};
+        const int64_t end = nl_cpu_least(from + conv->chunk, conv->depth);
+        struct chunk chunk = {
+            .from = from, .depth = end - from, .a = t->gathered, .lda = conv->gather_ld};
         if (conv->direct) {
-            block.lda = t->job->x.ld;
-            block.a = x + t->row * block.lda + from;
+            chunk.lda = t->job->x.ld;
+            chunk.a = x + t->row * chunk.lda + from;
         } else
             nl_cpu_conv_gather(conv, x, t->row, t->rows, from, end, t->gathered);
-        for (int64_t filter = 0; filter < t->filters; filter += t->kernel->panel)
-            multiply(t, block, filter, from);
+        multiply_all(t, &chunk);
     }
     if (!t->in_place)
         nl_cpu_conv_finish(t->job, t->row, t->rows, t->filter, t->filters, t->sums,

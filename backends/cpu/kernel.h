@@ -18,6 +18,7 @@ struct nl_cpu_block {
     float *y;
     int64_t lda, ld_sums, ld_residual, ldy;
     bool relu;
+    bool stream; /* y goes past the caches: whole panels only, rows aligned to vectors */
 };
 
 struct nl_cpu_kernel {

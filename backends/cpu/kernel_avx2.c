@@ -75,7 +75,7 @@ INLINE void foresee(const struct nl_cpu_block *b, int64_t row, int rows)
 {
     for (int i = 0; i < rows; i++) {
         const float *y = b->y + (row + i) * b->ldy;
-        __builtin_prefetch(y, 1);
+        if (!b->stream) __builtin_prefetch(y, 1);
         if (!b->residual) continue;
         const float *residual = b->residual + (row + i) * b->ld_residual;
         __builtin_prefetch(residual);
@@ -100,9 +100,16 @@ INLINE void finish_row(const struct nl_cpu_block *b, struct lanes on, int64_t ro
         s.right = _mm256_add_ps(s.right, _mm256_maskload_ps(from + lanes, on.right));
     }
     /* the largest of two is the second where that is NaN */
+    s.left = _mm256_max_ps(after->floor, s.left);
+    s.right = _mm256_max_ps(after->floor, s.right);
     float *const y = b->y + (row + i) * b->ldy;
-    _mm256_maskstore_ps(y, on.left, _mm256_max_ps(after->floor, s.left));
-    _mm256_maskstore_ps(y + lanes, on.right, _mm256_max_ps(after->floor, s.right));
+    if (b->stream) {
+        _mm256_stream_ps(y, s.left);
+        _mm256_stream_ps(y + lanes, s.right);
+        return;
+    }
+    _mm256_maskstore_ps(y, on.left, s.left);
+    _mm256_maskstore_ps(y + lanes, on.right, s.right);
 }
 
 INLINE struct after after_of(const struct nl_cpu_block *b, struct lanes on)
@@ -146,6 +153,7 @@ static AVX2 void run(const struct nl_cpu_block *b)
         row += 3;
     }
     for (; row < b->rows; row++) rows_from(b, on, row, 1);
+    if (b->stream) _mm_sfence(); /* other threads read y next */
 }
 
 const struct nl_cpu_kernel *nl_cpu_kernel_avx2(void)

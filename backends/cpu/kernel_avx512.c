@@ -86,8 +86,8 @@ INLINE void foresee(const struct nl_cpu_block *b, int64_t row, int rows)
 {
     for (int i = 0; i < rows; i++) {
         const float *y = b->y + (row + i) * b->ldy;
-        __builtin_prefetch(y, 1);
-        __builtin_prefetch(y + lanes, 1);
+        if (!b->stream) __builtin_prefetch(y, 1);
+        if (!b->stream) __builtin_prefetch(y + lanes, 1);
         if (!b->residual) continue;
         const float *residual = b->residual + (row + i) * b->ld_residual;
         __builtin_prefetch(residual);
@@ -113,9 +113,16 @@ INLINE void finish_row(const struct nl_cpu_block *b, struct lanes on, int64_t ro
         s.right = _mm512_add_ps(s.right, _mm512_maskz_loadu_ps(on.right, from + lanes));
     }
     /* the largest of two is the second where that is NaN */
+    s.left = _mm512_max_ps(after->floor, s.left);
+    s.right = _mm512_max_ps(after->floor, s.right);
     float *const y = b->y + (row + i) * b->ldy;
-    _mm512_mask_storeu_ps(y, on.left, _mm512_max_ps(after->floor, s.left));
-    _mm512_mask_storeu_ps(y + lanes, on.right, _mm512_max_ps(after->floor, s.right));
+    if (b->stream) {
+        _mm512_stream_ps(y, s.left);
+        _mm512_stream_ps(y + lanes, s.right);
+        return;
+    }
+    _mm512_mask_storeu_ps(y, on.left, s.left);
+    _mm512_mask_storeu_ps(y + lanes, on.right, s.right);
 }
 
 INLINE struct after after_of(const struct nl_cpu_block *b, struct lanes on)
@@ -179,6 +186,7 @@ static AVX512 void run(const struct nl_cpu_block *b)
         row += 4;
     }
     for (; row < b->rows; row++) rows_from(b, on, row, 1);
+    if (b->stream) _mm_sfence(); /* other threads read y next */
 }
 
 const struct nl_cpu_kernel *nl_cpu_kernel_avx512(void)
