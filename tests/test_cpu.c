@@ -154,6 +154,9 @@ static const struct {
     {{1, 5, 16, 15, 3}, 32, {5, 7, 7}, {1, 2, 2}, {2, 3, 3}, false, false, false, false},
     {{2, 4, 5, 5, 96}, 40, {3, 1, 1}, {1, 1, 1}, {1, 0, 0}, true, false, false, true},
     {{1, 6, 3, 3, 20}, 48, {3, 1, 1}, {2, 1, 1}, {1, 0, 0}, true, false, false, true},
+    /* outputs large enough to be written past the caches */
+    {{1, 2, 40, 40, 24}, 64, {1, 1, 1}, {1, 1, 1}, {0}, true, true, true, true},
+    {{1, 1, 61, 41, 9}, 70, {1, 3, 3}, {1, 1, 1}, {0, 1, 1}, true, false, false, true},
     /* a kernel larger than the input */
     {{1, 1, 2, 2, 8}, 8, {1, 5, 5}, {1, 1, 1}, {0, 2, 2}, true, false, false, false},
 };
