@@ -1,0 +1,11 @@
+/* viewspec.h - the views that a command's flags and configuration ask for. */
+#ifndef NL_VIEWSPEC_H
+#define NL_VIEWSPEC_H
+
+#include "reader/views.h"
+#include "src/app/command.h"
+
+/* --views=TxS, else from INFER.num_test_clips and INFER.use_multi_crop as the original does. NL_EUSAGE. */
+nl_status nl_view_spec(const struct nl_run *run, struct nl_view_spec *spec) NL_MUST_CHECK;
+
+#endif
