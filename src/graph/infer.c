@@ -114,9 +114,10 @@ static void strides_in_order_of(nl_tensor *t, const nl_tensor *like)
     int64_t step = t->dim[t->rank - 1];
     t->stride[t->rank - 1] = 1;
     for (int round = 0; round < t->rank - 1; round++) {
-        int least = -1;
-        for (int i = t->rank - 2; i >= 0; i--)
-            if (!done[i] && (least < 0 || like->stride[i] < like->stride[least])) least = i;
+        int least = 0;
+        while (done[least]) least++;
+        for (int i = least + 1; i < t->rank - 1; i++)
+            if (!done[i] && like->stride[i] <= like->stride[least]) least = i;
         done[least] = true;
         t->stride[least] = step;
         step *= t->dim[least];
