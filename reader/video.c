@@ -189,7 +189,7 @@ nl_status nl_video_next(struct nl_video *v, bool *end)
 static nl_status make_room(struct nl_video *v, int width, int height)
 {
     size_t bytes;
-    v->stride = ((int64_t)width * 3 + 63) / 64 * 64;
+    v->stride = ((int64_t)width + 31) / 32 * 32 * 3; /* swscale leaves columns out where a row has no room for eight */
     NL_TRY(nl_size_mul((size_t)v->stride, (size_t)height, &bytes));
     if (bytes <= v->room) return NL_OK;
     nl_free(v->pixels);
