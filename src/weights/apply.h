@@ -6,8 +6,8 @@
  *   Paddle   (features, classes), or (classes, features, 1, 1, 1); times 1 - dropout_rate, because
  *            Paddle's dropout scales features by that at test time and ours does not;
  *   Caffe2, PyTorch, ours   (classes, features), as it is;
- *   other safetensors       by shape: (classes, features) as it is, (features, classes) and five axes
- *            as Paddle's. Where classes = features it is taken as it is.
+ *   other safetensors       by shape: (classes, features) as it is, (features, classes) and five
+ *            axes as Paddle's. Where classes = features it is taken as it is.
  */
 #ifndef NL_APPLY_H
 #define NL_APPLY_H
@@ -31,9 +31,10 @@ struct nl_load_report {
 };
 
 /* Sets every parameter of `params` (which has its memory) that `state` holds and marks it loaded.
- * Nothing is set unless all fit. NL_ESHAPE: a shape, or parameters missing and not allowed to be (how
- * many, the first few, what network the file holds, the flag that goes on); NL_EIO: NaN or Inf,
- * naming the tensor; NL_EINVAL: nameless. `*report` is for nl_load_report_clear in every case. */
+ * Nothing is set unless all fit. NL_ESHAPE: a shape, or parameters missing and not allowed to be
+ * (how many, the first few, what network the file holds, the flag that goes on); NL_EIO: NaN or
+ * Inf, naming the tensor; NL_EINVAL: nameless. `*report` is for nl_load_report_clear in every
+ * case. */
 nl_status nl_weights_apply(const struct nl_state *state, struct nl_params *params,
                            const struct nl_apply_options *options,
                            struct nl_load_report *report) NL_MUST_CHECK;

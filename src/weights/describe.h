@@ -28,8 +28,8 @@ struct nl_network {
 /* A nameless state gives all zeros. */
 void nl_network_describe(const struct nl_state *state, struct nl_network *network);
 
-/* "C2D-ResNet50 (video_arc_choice 1), width 64, 400 classes, non-local blocks res3: 1, 3; res4: 1, 3,
- * 5", or what is known where no arc fits. Returns out. */
+/* "C2D-ResNet50 (video_arc_choice 1), width 64, 400 classes, non-local blocks res3: 1, 3; res4: 1,
+ * 3, 5", or what is known where no arc fits. Returns out. */
 char *nl_network_text(const struct nl_network *network, char *out, size_t size);
 
 /* "C2D-ResNet50" for video_arc_choice 1; NULL unless 1 to 4. */

@@ -56,7 +56,8 @@ static nl_status describe(const struct nl_state *state, const char *name, value 
     return NL_OK;
 }
 
-/* Data in the mapped file is borrowed; what the machine made goes with the machine and is copied. */
+/* Data in the mapped file is borrowed; what the machine made goes with the machine and is
+ * copied. */
 static nl_status take_data(const struct nl_state *state, const char *name, value *data,
                            struct nl_raw *raw)
 {

@@ -123,7 +123,8 @@ nl_status nl_fit_param(const struct nl_state *state, const struct nl_entry *entr
     return NL_OK;
 }
 
-/* Floats whose exponent is all ones are NaN or Inf. The whole tensor is one pass without branches. */
+/* Floats whose exponent is all ones are NaN or Inf. The whole tensor is one pass without
+ * branches. */
 static bool floats_finite(const unsigned char *data, size_t count)
 {
     uint32_t bits, bad = 0;

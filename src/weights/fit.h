@@ -15,8 +15,8 @@ typedef enum {
 /* `classes`: 0 where it is not known; then a plain safetensors file cannot tell. */
 nl_pred_reading nl_pred_read(nl_origin origin, const struct nl_entry *pred_w, int64_t classes);
 
-/* The reading in words for reports, as "is Paddle's (features, classes): transposed and multiplied by
- * 0.5". Returns out. */
+/* The reading in words for reports, "read as Paddle's (features, classes): transposed, times 0.5".
+ * Returns out. */
 char *nl_pred_text(nl_pred_reading reading, const struct nl_entry *pred_w, double factor, char *out,
                    size_t size);
 

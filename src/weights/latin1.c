@@ -2,8 +2,9 @@
 
 enum { BLOCK = 64 };
 
-/* How many lead bytes (C2, C3) begin two-byte characters; -1 where the text is wrong: bytes from 80 to
- * BF follow lead bytes and nothing else does. Blocks of fixed length become vector instructions. */
+/* How many lead bytes (C2, C3) begin two-byte characters; -1 where the text is wrong: bytes from 80
+ * to BF follow lead bytes and nothing else does. Blocks of fixed length become vector
+ * instructions. */
 static ptrdiff_t count_leads(const unsigned char *text, size_t size)
 {
     size_t leads = 0, i = 1;
@@ -30,9 +31,9 @@ static ptrdiff_t count_leads(const unsigned char *text, size_t size)
     return wrong || text[size - 1] >= 0xC0 ? -1 : (ptrdiff_t)leads;
 }
 
-/* Half the bytes of floats are non-ASCII at random, so any branch on them is mispredicted. Here every
- * byte of text writes one byte, but lead bytes do not advance, so that what follows overwrites
- * theirs. */
+/* Half the bytes of floats are non-ASCII at random, so any branch on them is mispredicted. Here
+ * every byte of text writes one byte, but lead bytes do not advance, so that what follows
+ * overwrites theirs. */
 bool nl_latin1_decode(const unsigned char *text, size_t size, unsigned char *out, size_t count)
 {
     unsigned before = 0;

@@ -1,7 +1,7 @@
 /* names.h - parameter names: the original program's, and Caffe2's for the same parts.
  *
- * original_program.md 3.1. Both spellings of a part are made from one description, so that a name is
- * understood only if it is exactly what would be written for it.
+ * original_program.md 3.1. Both spellings of a part are made from one description, so that a name
+ * is understood only if it is exactly what would be written for it.
  */
 #ifndef NL_PART_NAMES_H
 #define NL_PART_NAMES_H

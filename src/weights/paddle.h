@@ -1,7 +1,8 @@
 /* paddle.h - Paddle's tensor streams (framework/tensor_util.cc): several in a file, or one a file.
  *
- * A stream is u32 0 | u64 levels, each u64 size and as many bytes | u32 0 | i32 length of a protobuf
- * TensorDesc | TensorDesc {1: data type, 2: repeated int64 dims} | row-major little-endian data.
+ * A stream is u32 0 | u64 levels, each u64 size and as many bytes | u32 0 | i32 length of a
+ * protobuf TensorDesc | TensorDesc {1: data type, 2: repeated int64 dims} | row-major little-endian
+ * data.
  */
 #ifndef NL_PADDLE_H
 #define NL_PADDLE_H

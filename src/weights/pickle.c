@@ -155,8 +155,8 @@ nl_status nl_pickle_collect(struct nl_pickle_machine *m, size_t from, struct nl_
     return NL_OK;
 }
 
-/* Pickles number their memo from 0 or 1 on, one entry per object, so an index beyond the file's size
- * is no memo's. */
+/* Pickles number their memo from 0 or 1 on, one entry per object, so an index beyond the file's
+ * size is no memo's. */
 nl_status nl_pickle_memo_set(struct nl_pickle_machine *m, int64_t index,
                              struct nl_pickle_value *value)
 {

@@ -1,10 +1,10 @@
 /* pickle.h - a machine for Python's pickles that builds data and nothing else.
  *
- * Protocols 0 to 5, also as Python 2 wrote them. Numbers, texts, bytes, tuples, lists, dictionaries,
- * NumPy's arrays, scalars and types come out; a pickle that asks to run, look up or make anything
- * else is refused by name and nothing is run (there is nothing here that could run). Nothing
- * recurses; stack, memo and values are bounded by the number of bytes read, and by NL_PICKLE_MEMORY.
- * Source: Lib/pickletools.py of Python 3.11 describes every opcode.
+ * Protocols 0 to 5, also as Python 2 wrote them. Numbers, texts, bytes, tuples, lists,
+ * dictionaries, NumPy's arrays, scalars and types come out; a pickle that asks to run, look up or
+ * make anything else is refused by name and nothing is run (there is nothing here that could run).
+ * Nothing recurses; stack, memo and values are bounded by the number of bytes read, and by
+ * NL_PICKLE_MEMORY. Source: Lib/pickletools.py of Python 3.11 describes every opcode.
  */
 #ifndef NL_PICKLE_H
 #define NL_PICKLE_H

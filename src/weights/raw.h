@@ -1,4 +1,4 @@
-/* raw.h - tensors as files spell them: more types than ours, either byte order, either axis order. */
+/* raw.h - tensors as files spell them: more types than ours, any order of bytes and axes. */
 #ifndef NL_RAW_H
 #define NL_RAW_H
 
@@ -36,8 +36,8 @@ struct nl_raw {
 nl_status nl_raw_bytes(const struct nl_raw *raw, const char *name, size_t *count,
                        size_t *bytes) NL_MUST_CHECK;
 
-/* Adds it to `state`, copying only what is not little endian, row-major and of a type of ours: smaller
- * integers become I64, BOOL becomes U8. Takes raw->owned over, also on failure. */
+/* Adds it to `state`, copying only what is not little endian, row-major and of a type of ours:
+ * smaller integers become I64, BOOL becomes U8. Takes raw->owned over, also on failure. */
 nl_status nl_raw_add(struct nl_state *state, const char *name, size_t length,
                      const struct nl_raw *raw) NL_MUST_CHECK;
 

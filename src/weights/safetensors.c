@@ -149,7 +149,8 @@ static nl_status read_tensors(struct nl_state *state, json_t *header, const unsi
     return st;
 }
 
-/* Each JSON value but the first ends a "[", "{", "," or ":", so these bound what jansson allocates. */
+/* Each JSON value but the first ends a "[", "{", "," or ":", so these bound what jansson
+ * allocates. */
 static size_t count_values(const unsigned char *text, size_t size)
 {
     size_t count = 1;

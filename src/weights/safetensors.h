@@ -8,15 +8,15 @@
 bool nl_safetensors_is(const struct nl_file_map *map);
 
 /* Adds the tensors of the file mapped in state->maps[0] and its metadata, and sets the origin. Data
- * must be covered exactly, without gaps or overlaps. 8, 16 and 32 bit integers become I64 (U8 and BOOL
- * U8). NL_EIO. */
+ * must be covered exactly, without gaps or overlaps. 8, 16 and 32 bit integers become I64 (U8 and
+ * BOOL U8). NL_EIO. */
 nl_status nl_safetensors_read(struct nl_state *state) NL_MUST_CHECK;
 
 /* Gives the bytes of one entry, valid until the next call. */
 typedef nl_status nl_entry_source(void *user, const struct nl_entry *entry, const void **data);
 
-/* Writes entries in the order of their names, whole or not at all (nl_file_write). `source` NULL: each
- * entry's own data. NL_EIO with the path: full disk, no permission. */
+/* Writes entries in the order of their names, whole or not at all (nl_file_write). `source` NULL:
+ * each entry's own data. NL_EIO with the path: full disk, no permission. */
 nl_status nl_safetensors_write(const char *path, const struct nl_entry *list, int count,
                                const struct nl_meta *meta, int n_meta, nl_entry_source *source,
                                void *user) NL_MUST_CHECK;

@@ -41,10 +41,14 @@ static json_t *describe(const struct nl_entry *entry, size_t from)
                      "data_offsets", (json_int_t)from, (json_int_t)(from + entry->bytes));
 }
 
-/* jansson refuses texts that are not UTF-8, and runs out of memory, in the same way. */
+/* Takes `value` over. jansson refuses texts that are not UTF-8, and runs out of memory, in the same
+ * way. */
 static nl_status set(json_t *object, const char *key, json_t *value)
 {
-    NL_REQUIRE(!json_object_get(object, key), NL_EINVAL, "the name %s comes twice", key);
+    if (json_object_get(object, key)) {
+        json_decref(value);
+        return nl_fail(NL_EINVAL, "the name %s comes twice", key);
+    }
     NL_REQUIRE(json_object_set_new(object, key, value) == 0, NL_EINVAL,
                "%s cannot be written as JSON: want UTF-8", key);
     return NL_OK;

@@ -73,13 +73,42 @@ static nl_status make_room(struct nl_state *state)
     return NL_OK;
 }
 
+/* Bytes of the UTF-8 character at `c`, 0 if it is none: overlong forms and surrogates are not. */
+static size_t character(const unsigned char *c, size_t left)
+{
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    const size_t size = c[0] < 0x80 ? 1 : c[0] >= 0xF0 ? 4 : c[0] >= 0xE0 ? 3 : 2;
+    uint32_t value = size == 1 ? c[0] : c[0] & (0x7FU >> size);
+    if (size > left || (c[0] >= 0x80 && c[0] < 0xC0) || c[0] > 0xF4) return 0;
+    for (size_t i = 1; i < size; i++) {
+        if ((c[i] & 0xC0) != 0x80) return 0;
+        value = value << 6 | (c[i] & 0x3F);
+    }
+    const bool good =
+        value >= least[size] && value <= 0x10FFFF && (value < 0xD800 || value > 0xDFFF);
+    return good ? size : 0;
+}
+
+/* Names are text, so that they can be shown and written as JSON. */
+static bool is_text(const char *name, size_t length)
+{
+    for (size_t i = 0; i < length;) {
+        const size_t size = character((const unsigned char *)name + i, length - i);
+        if (size == 0 || name[i] == '\0') return false;
+        i += size;
+    }
+    return true;
+}
+
 static nl_status copy_name(const struct nl_state *state, const char *name, size_t length,
                            char **out)
 {
     if (length > NL_ENTRY_NAME_MAX)
         return nl_state_fail(state, "a name of %zu bytes, want at most %d", length,
                              (int)NL_ENTRY_NAME_MAX);
-    if (memchr(name, '\0', length)) return nl_state_fail(state, "a name with a zero byte");
+    if (!is_text(name, length)) return nl_state_fail(state, "a name that is no UTF-8 text");
+    if (length == 12 && memcmp(name, "__metadata__", 12) == 0)
+        return nl_state_fail(state, "a tensor called __metadata__, which safetensors reserve");
     NL_TRY(nl_calloc(length + 1, 1, out));
     memcpy(*out, name, length);
     return NL_OK;

@@ -1,12 +1,12 @@
 /* state.h - what a weights file holds: named host tensors, wherever the file came from.
  *
- * nl_state_load tells the form by content, never by suffix: safetensors; a pickle (Paddle's .pdparams,
- * Caffe2's .pkl, protocols 0 to 5) read by a machine that builds numbers, texts and arrays and refuses
- * everything else; Paddle's combined tensor streams; a folder of such streams. Tensors keep the
- * file's layout (filters [K,C,kt,kh,kw]) and lie in the mapped file wherever they can; names are the
- * original program's (Caffe2's blobs are renamed). Every length in a file is checked against its size
- * before it is used. A file that shrinks while it is mapped ends the process, as with any mapping.
- * Hosts are little endian, as the files are.
+ * nl_state_load tells the form by content, never by suffix: safetensors; a pickle (Paddle's
+ * .pdparams, Caffe2's .pkl, protocols 0 to 5) read by a machine that builds numbers, texts and
+ * arrays and refuses everything else; Paddle's combined tensor streams; a folder of such streams.
+ * Tensors keep the file's layout (filters [K,C,kt,kh,kw]) and lie in the mapped file wherever they
+ * can; names are the original program's (Caffe2's blobs are renamed). Every length in a file is
+ * checked against its size before it is used. A file that shrinks while it is mapped ends the
+ * process, as with any mapping. Hosts are little endian, as the files are.
  */
 #ifndef NL_STATE_H
 #define NL_STATE_H
@@ -69,10 +69,10 @@ struct nl_state_hints {
     const struct nl_params *params; /* gives a nameless file its names, as nl_state_adopt_names */
 };
 
-/* Reads `path`, or where nothing has that name `path`.pdparams (as Paddle does). `hints` may be NULL.
- * NL_EIO with the path for what is missing, no regular file or folder, truncated, inconsistent, of no
- * known form, or asks for more than arrays; NL_ENOMEM. `*state` is for nl_state_clear after success
- * and empty after failure. */
+/* Reads `path`, or where nothing has that name `path`.pdparams (as Paddle does). `hints` may be
+ * NULL. NL_EIO with the path for what is missing, no regular file or folder, truncated,
+ * inconsistent, of no known form, or asks for more than arrays; NL_ENOMEM. `*state` is for
+ * nl_state_clear after success and empty after failure. */
 nl_status nl_state_load(const char *path, const struct nl_state_hints *hints,
                         struct nl_state *state) NL_MUST_CHECK;
 void nl_state_clear(struct nl_state *state);
