@@ -1,1 +1,7 @@
-# Tests of this area: one program per source file.
+# Tests of the program. clipmaker makes their videos.
+noinst_PROGRAMS += %D%/clipmaker
+%C%_clipmaker_SOURCES = %D%/clipmaker.c
+%C%_clipmaker_CPPFLAGS = $(AM_CPPFLAGS)
+%C%_clipmaker_LDADD = $(FFMPEG_LIBS)
+
+dist_check_SCRIPTS += %D%/check-cli.sh

@@ -1,0 +1,136 @@
+#!/bin/sh
+# The program's commands from outside: results, messages, exit statuses. Videos are made here.
+set -eu
+program=$NL_PROGRAM
+maker=${NL_CLIPMAKER:-$(pwd)/tests/clipmaker}
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+passed=0
+bad=0
+
+narrow="--set MODEL.width=4 --set MODEL.num_classes=5 --set TRAIN.crop_size=64
+        --set INFER.crop_size=64 --set INFER.jitter_scales=[64,64]"
+
+ok() { passed=$((passed + 1)); }
+wrong() {
+    bad=$((bad + 1))
+    echo "FAIL: $*"
+}
+
+# refuses STATUS "part of the message" ARGUMENT...: one line on stderr, that status, nothing on stdout.
+refuses() {
+    want=$1 part=$2
+    shift 2
+    status=0
+    "$program" "$@" >"$scratch/out" 2>"$scratch/err" || status=$?
+    if test "$status" != "$want"; then
+        wrong "$*: status $status, want $want: $(cat "$scratch/err")"
+    elif ! grep -qF -- "$part" "$scratch/err"; then
+        wrong "$*: want \"$part\", got: $(cat "$scratch/err")"
+    elif test "$(grep -cv '^warning:\|^weights:' "$scratch/err")" != 1; then
+        wrong "$*: more than one line: $(cat "$scratch/err")"
+    else
+        ok
+    fi
+}
+
+# holds COMMAND...: it succeeds.
+holds() {
+    if "$@" >"$scratch/out" 2>"$scratch/err"; then ok; else wrong "$*: $(cat "$scratch/err")"; fi
+}
+
+"$maker" "$scratch/one.avi" 80 64 40
+"$maker" "$scratch/two.mp4" 64 96 12
+mkdir "$scratch/folder"
+"$maker" "$scratch/folder/three with space.avi" 72 72 30
+echo "this is no video" >"$scratch/text.mp4"
+: >"$scratch/empty.mp4"
+
+# Weights, and what carries their configuration.
+# shellcheck disable=SC2086 # a list of flags
+holds "$program" init $narrow --to="$scratch/w.safetensors" --seed=3
+# shellcheck disable=SC2086
+holds "$program" init $narrow --to="$scratch/again.safetensors" --seed=3
+holds cmp "$scratch/w.safetensors" "$scratch/again.safetensors"
+holds "$program" predict "$scratch/one.avi" "$scratch/folder" --weights="$scratch/w.safetensors" --json="$scratch/a.json"
+holds test "$(wc -l <"$scratch/a.json")" = 2
+holds grep -q '"frames":40,"views":30' "$scratch/a.json"
+holds grep -q 'three with space' "$scratch/a.json"
+holds "$program" predict "$scratch/one.avi" "$scratch/folder" --weights="$scratch/w.safetensors" --json="$scratch/b.json" --threads=1
+holds cmp "$scratch/a.json" "$scratch/b.json"
+holds "$program" convert --from="$scratch/w.safetensors" --to="$scratch/c.safetensors"
+holds "$program" clip --video_path="$scratch/one.avi" --temporal=1 --spatial=2 --output="$scratch/clip.npy" \
+    --set INFER.crop_size=64 --set 'INFER.jitter_scales=[64,64]'
+holds "$program" forward --weights="$scratch/w.safetensors" --input="$scratch/clip.npy" --output="$scratch/p.npy"
+holds "$program" forward --weights="$scratch/w.safetensors" --input="$scratch/clip.npy" --output="$scratch/l.npy" --layer=res3a
+holds "$program" info
+holds "$program" info --weights="$scratch/w.safetensors"
+holds "$program" bench --mode=infer --weights="$scratch/w.safetensors" --repeat=1 --json
+# shellcheck disable=SC2086
+holds "$program" bench --mode=data --video_path="$scratch/one.avi" --repeat=1 $narrow
+holds "$program" bench --mode=block --shape=8,2,4,4 --pairwise=concat --repeat=1
+
+# Lists of one, two and four columns give what the files themselves give.
+printf '%s\n' "$scratch/one.avi" "$scratch/folder/three with space.avi" >"$scratch/list1"
+printf '%s 1\n' "$scratch/one.avi" "$scratch/folder/three with space.avi" >"$scratch/list2"
+for t in 0 1 2 3 4 5 6 7 8 9; do
+    for s in 0 1 2; do echo "$scratch/one.avi 7 $t $s"; done
+done >"$scratch/list4"
+for n in 1 2 4; do
+    holds "$program" predict --filelist="$scratch/list$n" --weights="$scratch/w.safetensors" --json="$scratch/l$n.json"
+done
+holds cmp "$scratch/a.json" "$scratch/l1.json"
+holds cmp "$scratch/a.json" "$scratch/l2.json"
+head -n 1 "$scratch/a.json" >"$scratch/first.json"
+holds cmp "$scratch/first.json" "$scratch/l4.json"
+
+# Three broken videos of five: the others are done, each is named, status 3.
+status=0
+"$program" predict "$scratch/one.avi" "$scratch/text.mp4" "$scratch/two.mp4" "$scratch/empty.mp4" "$scratch/none.mp4" \
+    --weights="$scratch/w.safetensors" --json="$scratch/d.json" >"$scratch/out" 2>"$scratch/skipped" || status=$?
+holds test "$status" = 3
+holds test "$(wc -l <"$scratch/d.json")" = 2
+for name in text.mp4 empty.mp4 none.mp4; do holds grep -q "skipped: .*$name" "$scratch/skipped"; done
+
+# The original's commands with unset variables, and its file.
+W=
+refuses 2 "NONLOCAL.pdparams" predict --model_name=NONLOCAL --weights=$W --video_path="$scratch/one.avi"
+refuses 2 "unknown command pridect; the nearest is predict" pridect
+refuses 2 "not part of this release" train
+refuses 2 "unknown flag --wieghts; the nearest is --weights" predict --wieghts=x
+refuses 2 "--threads: want an integer from 1 to 1024" info --threads=0
+refuses 2 "--use_gpu: want True, False or auto" info --use_gpu=maybe
+refuses 2 "no backend \"cuda\"" info --use_gpu=True --config="$NL_CONFIG"
+refuses 2 "unknown key NONLOCAL.parwise; the nearest is pairwise" info --set NONLOCAL.parwise=dot
+refuses 2 "MODEL.width: want an integer" info --set MODEL.width=wide
+refuses 2 "use pairwise: dot_product" info --set NONLOCAL.use_softmax=False
+refuses 2 "no variant \"cosine\"" info --pairwise=cosine
+refuses 2 "does not divide the 4 frames" info --group_size=3
+refuses 2 "bf16" info --precision=bf16
+refuses 2 "no backend \"tpu\"" info --backend=tpu
+refuses 1 "No such file" info --config="$scratch/none.yaml"
+refuses 1 "No such file" predict --weights="$scratch/none" --video_path="$scratch/one.avi"
+refuses 1 "text.mp4" predict --weights="$scratch/w.safetensors" --video_path="$scratch/text.mp4"
+refuses 2 "NONLOCAL.pairwise is 'gaussian', but this checkpoint was made with 'embedded_gaussian'" \
+    predict --weights="$scratch/w.safetensors" --video_path="$scratch/one.avi" --pairwise=gaussian
+refuses 2 "MODEL.video_arc_choice is 2, but this checkpoint was made with 1" \
+    predict --weights="$scratch/w.safetensors" --video_path="$scratch/one.avi" --set MODEL.video_arc_choice=2
+refuses 2 "--layer: no node \"res9\"" forward --weights="$scratch/w.safetensors" --input="$scratch/clip.npy" \
+    --output="$scratch/x.npy" --layer=res9
+refuses 2 "--views" predict --weights="$scratch/w.safetensors" --video_path="$scratch/one.avi" --views=3x2
+printf '[]' >"$scratch/labels.json"
+refuses 2 "0 class names, MODEL.num_classes is 5" predict --weights="$scratch/w.safetensors" \
+    --video_path="$scratch/one.avi" --set INFER.kinetics_labels="$scratch/labels.json"
+printf '%s\n%s 1\n' "$scratch/one.avi" "$scratch/one.avi" >"$scratch/mixed"
+refuses 2 "mixed:2: 2 columns where lines before have 1" predict --weights="$scratch/w.safetensors" --filelist="$scratch/mixed"
+: >"$scratch/nothing"
+refuses 2 "an empty list" predict --weights="$scratch/w.safetensors" --filelist="$scratch/nothing"
+printf 'MODEL:\n  width: 4\n  widht: 5\n' >"$scratch/bad.yaml"
+refuses 2 "bad.yaml:3: unknown key MODEL.widht; the nearest is width" info --config="$scratch/bad.yaml"
+
+# A weights file on its way to a full or missing place leaves nothing behind.
+refuses 1 "No such file" init --to="$scratch/none/w.safetensors"
+test ! -w /dev/full || refuses 1 "No space left" init --to=/dev/full
+
+echo "check-cli: $passed passed, $bad failed"
+test "$bad" = 0
