@@ -112,7 +112,7 @@ START_TEST(broken_pickles_are_refused)
          "nothing on the stack"},
         {PICKLE("\x80\x02t."), "no mark"},
         {PICKLE("\x80\x02K\x01(\x85."), "nothing on the stack"},
-        {PICKLE("\x80\x02}(K\x01u."), "no dictionary to add to"},
+        {PICKLE("\x80\x02}(K\x01u."), "a key without a value"},
         {PICKLE("\x80\x02K\x01K\x02K\x03s."), "no dictionary to add to"},
         {PICKLE("\x80\x02(K\x01"
                 "d."),
@@ -148,20 +148,16 @@ static const char *array_file(const char *shape, size_t shape_size, const char *
     const char front[] = "\x80\x02}U\x01wcnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\n"
                          "K\0\x85U\x01"
                          "b\x87R(K\x01(";
-    memcpy(bytes, front, sizeof front - 1);
-    n = sizeof front - 1;
-    memcpy(bytes + n, shape, shape_size);
-    n += shape_size;
+    n = put_bytes(bytes, 0, front, sizeof front - 1);
+    n = put_bytes(bytes, n, shape, shape_size);
     n += (size_t)snprintf(bytes + n, sizeof bytes - n, "tcnumpy\ndtype\nU%c%s", (int)strlen(type),
                           type);
     const char order[] = "K\0K\x01\x87R(K\x03U\x01<NNNtb\x89U";
-    memcpy(bytes + n, order, sizeof order - 1);
-    n += sizeof order - 1;
+    n = put_bytes(bytes, n, order, sizeof order - 1);
     bytes[n++] = (char)size;
-    memcpy(bytes + n, data, size);
-    n += size;
-    memcpy(bytes + n, "tbs.", 4);
-    return scratch_file("array", bytes, n + 4);
+    n = put_bytes(bytes, n, data, size);
+    n = put_bytes(bytes, n, "tbs.", 4);
+    return scratch_file("array", bytes, n);
 }
 
 START_TEST(an_arrays_shape_type_and_data_must_agree)

@@ -14,7 +14,7 @@ static const char *file_of(const char *header, size_t size)
     memset(bytes, 0, sizeof bytes);
     bytes[0] = (unsigned char)length;
     bytes[1] = (unsigned char)(length >> 8);
-    memcpy(bytes + 8, header, length);
+    put_bytes(bytes, 8, header, length);
     return scratch_file("x.safetensors", bytes, 8 + length + size);
 }
 

@@ -62,6 +62,12 @@ const char *scratch_file(const char *name, const void *bytes, size_t size)
     return path;
 }
 
+size_t put_bytes(void *bytes, size_t at, const void *from, size_t size)
+{
+    memcpy((char *)bytes + at, from, size);
+    return at + size;
+}
+
 struct nl_state load_state(const char *path)
 {
     struct nl_state state;

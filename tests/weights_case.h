@@ -14,6 +14,9 @@ void scratch_remove(void);
 /* A scratch file of these bytes; its path. */
 const char *scratch_file(const char *name, const void *bytes, size_t size);
 
+/* Copies `size` bytes to bytes[at]; where they end. */
+size_t put_bytes(void *bytes, size_t at, const void *from, size_t size);
+
 /* Loads or fails the test with the message. */
 struct nl_state load_state(const char *path);
 

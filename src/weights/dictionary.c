@@ -132,10 +132,11 @@ static nl_status add_value(struct nl_state *state, value *key, value *v)
     return nl_names_add(&state->ignored, name);
 }
 
-static value *find(value *dict, const char *key)
+/* Caffe2's files keep their tensors one level down. */
+static value *find_blobs(value *dict)
 {
-    for (const struct nl_pickle_cell *c = dict->u.items.first; c; c = c->next->next)
-        if (nl_pickle_equals(c->value, key)) return c->next->value;
+    for (const struct nl_pickle_cell *c = dict->u.items.first; c; c = c->next)
+        if (c->value->kind == NL_PICKLE_DICT && nl_pickle_equals(c->key, "blobs")) return c->value;
     return NULL;
 }
 
@@ -143,8 +144,8 @@ static value *find(value *dict, const char *key)
 static bool has_caffe2_names(value *dict)
 {
     char name[NL_ENTRY_NAME_MAX + 1];
-    for (const struct nl_pickle_cell *c = dict->u.items.first; c; c = c->next->next) {
-        name_of(c->value, name);
+    for (const struct nl_pickle_cell *c = dict->u.items.first; c; c = c->next) {
+        name_of(c->key, name);
         if (nl_part_only_caffe2(name)) return true;
     }
     return false;
@@ -181,12 +182,12 @@ static nl_status read_top(struct nl_state *state, value *top)
 {
     if (top->kind != NL_PICKLE_DICT)
         return nl_state_fail(state, "is a pickle without a dictionary of weights");
-    value *blobs = find(top, "blobs");
-    const bool caffe2 = (blobs && blobs->kind == NL_PICKLE_DICT) || has_caffe2_names(top);
-    if (blobs && blobs->kind == NL_PICKLE_DICT) top = blobs;
+    value *blobs = find_blobs(top);
+    const bool caffe2 = blobs || has_caffe2_names(top);
+    if (blobs) top = blobs;
     state->origin = caffe2 ? NL_ORIGIN_CAFFE2 : NL_ORIGIN_PADDLE;
-    for (const struct nl_pickle_cell *c = top->u.items.first; c; c = c->next->next)
-        NL_TRY(add_value(state, c->value, c->next->value));
+    for (const struct nl_pickle_cell *c = top->u.items.first; c; c = c->next)
+        NL_TRY(add_value(state, c->key, c->value));
     return caffe2 ? rename_blobs(state) : NL_OK;
 }
 

@@ -164,7 +164,7 @@ static nl_status place_data(struct nl_npy *npy, size_t start)
 
 static nl_status read_map(const char *path, struct nl_npy *npy)
 {
-    struct scanner s;
+    struct scanner s = {NULL, NULL};
     struct header h = {.seen = 0};
     size_t start = 0;
     NL_TRY(find_header(path, &npy->map, &s, &start));

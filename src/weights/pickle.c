@@ -3,6 +3,7 @@
 #include "src/core/memory.h"
 #include "src/weights/pickle_machine.h"
 
+#include <assert.h>
 #include <string.h>
 
 /* Blocks are chained so that values never move. */
@@ -75,17 +76,20 @@ nl_status nl_pickle_value_new(struct nl_pickle_arena *arena, nl_pickle_kind kind
 {
     void *value = NULL;
     NL_TRY(take(arena, sizeof **out, &value));
+    assert(value);
     *out = value;
     (*out)->kind = kind;
     return NL_OK;
 }
 
 nl_status nl_pickle_append(struct nl_pickle_arena *arena, struct nl_pickle_value *items,
-                           struct nl_pickle_value *value)
+                           struct nl_pickle_value *key, struct nl_pickle_value *value)
 {
     void *room = NULL;
     NL_TRY(take(arena, sizeof(struct nl_pickle_cell), &room));
+    assert(room);
     struct nl_pickle_cell *cell = room;
+    cell->key = key;
     cell->value = value;
     if (items->u.items.last)
         items->u.items.last->next = cell;
@@ -149,8 +153,13 @@ nl_status nl_pickle_unmark(struct nl_pickle_machine *m, size_t *from)
 
 nl_status nl_pickle_collect(struct nl_pickle_machine *m, size_t from, struct nl_pickle_value *items)
 {
-    for (size_t i = from; i < m->n_stack; i++)
-        NL_TRY(nl_pickle_append(m->arena, items, m->stack[i]));
+    const bool pairs = items->kind == NL_PICKLE_DICT;
+    const size_t step = pairs ? 2 : 1;
+    NL_REQUIRE((m->n_stack - from) % step == 0, NL_EIO,
+               "broken pickle: a key without a value at byte %zu", m->at);
+    for (size_t i = from; i < m->n_stack; i += step)
+        NL_TRY(
+            nl_pickle_append(m->arena, items, pairs ? m->stack[i] : NULL, m->stack[i + step - 1]));
     m->n_stack = from;
     return NL_OK;
 }

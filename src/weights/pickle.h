@@ -28,7 +28,7 @@ typedef enum {
     NL_PICKLE_LATIN1, /* bytes, one for each character of a UTF-8 text */
     NL_PICKLE_TUPLE,
     NL_PICKLE_LIST,
-    NL_PICKLE_DICT, /* key, value, key, value ... */
+    NL_PICKLE_DICT,
     NL_PICKLE_GLOBAL,
     NL_PICKLE_DTYPE,
     NL_PICKLE_ARRAY
@@ -49,6 +49,7 @@ typedef enum {
 } nl_pickle_global;
 
 struct nl_pickle_cell {
+    struct nl_pickle_value *key; /* of a dictionary; else NULL */
     struct nl_pickle_value *value;
     struct nl_pickle_cell *next;
 };
@@ -97,7 +98,7 @@ void nl_pickle_clear(struct nl_pickle *pickle);
 /* Bytes of one of the kinds BYTES, TEXT and LATIN1 equal to `text`. */
 bool nl_pickle_equals(const struct nl_pickle_value *value, const char *text);
 
-/* Item `i` of a tuple, list or dictionary; NULL past its end. Walks. */
+/* Item `i` of a tuple or list; NULL past its end. Walks. */
 const struct nl_pickle_value *nl_pickle_item(const struct nl_pickle_value *items, size_t i);
 
 #endif

@@ -33,7 +33,9 @@ nl_status nl_pickle_bytes_new(struct nl_pickle_arena *arena, size_t size,
                               unsigned char **out) NL_MUST_CHECK;
 nl_status nl_pickle_value_new(struct nl_pickle_arena *arena, nl_pickle_kind kind,
                               struct nl_pickle_value **out) NL_MUST_CHECK;
+/* To the end of a tuple or list (`key` NULL), or a dictionary. */
 nl_status nl_pickle_append(struct nl_pickle_arena *arena, struct nl_pickle_value *items,
+                           struct nl_pickle_value *key,
                            struct nl_pickle_value *value) NL_MUST_CHECK;
 
 /* The stack. Popping stops at the last mark. NL_EIO. */
@@ -44,7 +46,8 @@ nl_status nl_pickle_top(const struct nl_pickle_machine *m,
 nl_status nl_pickle_mark(struct nl_pickle_machine *m) NL_MUST_CHECK;
 /* Takes the last mark away: `*from` is the height it stood at. */
 nl_status nl_pickle_unmark(struct nl_pickle_machine *m, size_t *from) NL_MUST_CHECK;
-/* Moves what lies above height `from` to the end of `items`. */
+/* Moves what lies above height `from` to the end of `items`: keys and values in turns where it is a
+ * dictionary. NL_EIO for a key without a value. */
 nl_status nl_pickle_collect(struct nl_pickle_machine *m, size_t from,
                             struct nl_pickle_value *items) NL_MUST_CHECK;
 nl_status nl_pickle_memo_set(struct nl_pickle_machine *m, int64_t index,

@@ -127,7 +127,8 @@ static nl_status call_dtype(struct nl_pickle_machine *m, struct nl_pickle_value 
         size--;
     }
     const bool known = size >= 2 && size <= 3 && text[1] >= '0' && text[1] <= '9';
-    value->u.dtype.kind = size ? (char)text[0] : '?';
+    value->u.dtype.kind = '?';
+    if (size) value->u.dtype.kind = (char)text[0];
     value->u.dtype.size = known ? text[1] - '0' : 0;
     if (known && size == 3) value->u.dtype.size = value->u.dtype.size * 10 + (text[2] - '0');
     return nl_pickle_push(m, value);
@@ -159,8 +160,8 @@ static nl_status call_ordered_dict(struct nl_pickle_machine *m, struct nl_pickle
         if ((pair->kind != NL_PICKLE_LIST && pair->kind != NL_PICKLE_TUPLE) ||
             pair->u.items.count != 2)
             return wrong_arguments("OrderedDict");
-        NL_TRY(nl_pickle_append(m->arena, value, pair->u.items.first->value));
-        NL_TRY(nl_pickle_append(m->arena, value, pair->u.items.last->value));
+        NL_TRY(nl_pickle_append(m->arena, value, pair->u.items.first->value,
+                                pair->u.items.last->value));
     }
     return nl_pickle_push(m, value);
 }
@@ -188,8 +189,8 @@ static nl_status call_eval(struct nl_pickle_machine *m, struct nl_pickle_value *
                            size_t count)
 {
     const bool idiom = count == 2 && nl_pickle_equals(args[0], "data") &&
-                       args[1]->kind == NL_PICKLE_DICT && args[1]->u.items.count == 2 &&
-                       nl_pickle_equals(args[1]->u.items.first->value, "data");
+                       args[1]->kind == NL_PICKLE_DICT && args[1]->u.items.count == 1 &&
+                       nl_pickle_equals(args[1]->u.items.first->key, "data");
     NL_REQUIRE(idiom, NL_EIO, "refused: the file asks to run builtins.eval");
     return nl_pickle_push(m, args[1]->u.items.last->value);
 }

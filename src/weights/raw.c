@@ -48,7 +48,7 @@ static int64_t widen(const unsigned char *at, size_t size, bool is_signed)
 {
     uint64_t value = 0;
     for (size_t i = 0; i < size; i++) value |= (uint64_t)at[i] << (8 * i);
-    const uint64_t sign = (uint64_t)1 << (8 * size - 1);
+    const uint64_t sign = (uint64_t)1 << ((8 * size - 1) & 63);
     if (is_signed && size < 8 && (value & sign)) value |= ~(2 * sign - 1);
     return (int64_t)value;
 }
@@ -72,7 +72,7 @@ static void rewrite(const struct nl_raw *raw, size_t count, unsigned char *to)
 {
     const size_t size = types[raw->type].size, step = nl_type_size(types[raw->type].as);
     int64_t index[NL_ENTRY_RANK] = {0};
-    size_t stride[NL_ENTRY_RANK], run = size, at = 0;
+    size_t stride[NL_ENTRY_RANK] = {0}, run = size, at = 0;
     for (int i = 0; i < raw->rank; i++) {
         const int axis = raw->fortran ? i : raw->rank - 1 - i;
         stride[axis] = run;
@@ -101,7 +101,7 @@ nl_status nl_raw_add(struct nl_state *state, const char *name, size_t length,
                      const struct nl_raw *raw)
 {
     struct nl_entry entry = {.type = types[raw->type].as, .rank = raw->rank};
-    size_t count, bytes;
+    size_t count = 0, bytes = 0;
     memcpy(entry.dim, raw->dim, sizeof entry.dim);
     nl_status st = nl_raw_bytes(raw, state->path, &count, &bytes);
     if (st == NL_OK && is_ours(raw)) {

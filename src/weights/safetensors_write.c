@@ -35,10 +35,11 @@ static int by_name(const void *a, const void *b)
 
 static json_t *describe(const struct nl_entry *entry, size_t from)
 {
+    const size_t to = from + entry->bytes;
     json_t *shape = json_array();
     for (int i = 0; i < entry->rank; i++) json_array_append_new(shape, json_integer(entry->dim[i]));
     return json_pack("{s:s, s:o, s:[I,I]}", "dtype", type_name(entry->type), "shape", shape,
-                     "data_offsets", (json_int_t)from, (json_int_t)(from + entry->bytes));
+                     "data_offsets", (json_int_t)from, (json_int_t)to);
 }
 
 /* Takes `value` over. jansson refuses texts that are not UTF-8, and runs out of memory, in the same
