@@ -1,6 +1,6 @@
 /* command.h - the program's commands and what each may be asked.
  *
- * One table of flags (args.c) serves all commands: each row names the commands that take it, and
+ * One table of flags (flags.c) serves all commands: each row names the commands that take it, and
  * either a key of the configuration or a field of struct nl_flags.
  */
 #ifndef NL_COMMAND_H
@@ -9,17 +9,33 @@
 #include "src/core/options.h"
 
 /* Exit statuses of the program. */
-enum { NL_EXIT_DONE = 0, NL_EXIT_FAILED = 1, NL_EXIT_USAGE = 2, NL_EXIT_SKIPPED = 3, NL_EXIT_INTERRUPTED = 130 };
+enum {
+    NL_EXIT_DONE = 0,
+    NL_EXIT_FAILED = 1,
+    NL_EXIT_USAGE = 2,
+    NL_EXIT_SKIPPED = 3, /* some inputs */
+    NL_EXIT_INTERRUPTED = 130,
+};
+
+/* One bit a command, for the sets of commands that take a flag. */
+enum {
+    NL_CMD_PREDICT = 1,
+    NL_CMD_FORWARD = 2,
+    NL_CMD_CLIP = 4,
+    NL_CMD_INIT = 8,
+    NL_CMD_CONVERT = 16,
+    NL_CMD_INFO = 32,
+    NL_CMD_BENCH = 64,
+    NL_CMD_OPTIONS = 128,
+};
 
 /* Flags that are no configuration keys. Texts are borrowed from argv; NULL: not given. */
 struct nl_flags {
     const char *config, *weights, *json, *views, *input, *output, *layer, *to, *from, *mode, *shape;
-    const char *save_dir, *pretrain, *resume;
-    int64_t threads, seed, log_interval, infer_topk, temporal, spatial, batch, crop, repeat, valid_interval;
+    int64_t threads, seed, log_interval, infer_topk, temporal, spatial, batch, crop, repeat;
     bool has_seed, per_op, bare_json, train, backward, allow_missing, markdown, help;
-    int use_gpu; /* nl_use_gpu */
-    bool fix_random_seed;
-    const char *const *rest; /* bare arguments */
+    int use_gpu;       /* nl_use_gpu */
+    const char **rest; /* bare arguments; the array is nl_args_clear's */
     int n_rest;
 };
 
@@ -32,8 +48,8 @@ struct nl_run {
 };
 
 struct nl_command {
-    const char *name, *summary, *arguments; /* arguments: how bare ones are shown in the usage line */
-    unsigned bit;                           /* of the flags' command sets */
+    const char *name, *summary, *arguments; /* arguments: how bare ones are shown in the usage */
+    unsigned bit;                           /* NL_CMD_... */
     nl_status (*run)(struct nl_run *run);
 };
 
@@ -50,8 +66,9 @@ nl_status nl_cmd_options(struct nl_run *run);
 
 /* Reads argv after the command's name into run->args and run->settings (flags and --set as
  * NL_BY_FLAG, the file of --config as NL_BY_FILE). NL_EUSAGE with one line for what is unknown
- * (naming the nearest), incomplete or out of range. */
+ * (naming the nearest), incomplete or out of range. nl_args_clear in any case. */
 nl_status nl_args_read(struct nl_run *run, int argc, char *const *argv) NL_MUST_CHECK;
+void nl_args_clear(struct nl_run *run);
 
 /* The usage of one command, or of the program (NULL). */
 void nl_print_usage(const struct nl_command *command, FILE *out);

@@ -1,5 +1,6 @@
 #include "src/app/load.h"
 
+#include "blocks/block.h"
 #include "models/arc.h"
 #include "src/core/log.h"
 #include "src/core/memory.h"
@@ -16,6 +17,15 @@ const char *nl_load_hint(void)
            "--to=FILE` makes seeded ones";
 }
 
+/* An alias of a pairwise as its name, so that two spellings compare as one. */
+static nl_status spell_out(struct nl_settings *settings)
+{
+    const struct nl_block *block = NULL;
+    const nl_setter setter = nl_settings_origin(settings, "NONLOCAL.pairwise");
+    NL_TRY(nl_block_find(settings->config.nonlocal.options.pairwise, &block));
+    return nl_settings_set_text(settings, "NONLOCAL.pairwise", block->name, setter);
+}
+
 /* A checkpoint's own configuration, under the flags. What contradicts them could load without an error,
  * since variants share names and shapes, so it is one here. */
 static nl_status adopt_ours(struct nl_run *run, const struct nl_state *state)
@@ -28,6 +38,8 @@ static nl_status adopt_ours(struct nl_run *run, const struct nl_state *state)
     NL_TRY(nl_calloc(1, sizeof *theirs, &theirs));
     nl_status st = nl_settings_init(theirs);
     if (st == NL_OK) st = nl_settings_read(theirs, config, run->args.weights, NL_BY_CHECKPOINT);
+    if (st == NL_OK) st = spell_out(&run->settings);
+    if (st == NL_OK) st = spell_out(theirs);
     for (size_t i = 0; st == NL_OK && i < NL_COUNT(decisive); i++)
         st = nl_settings_agree(&run->settings, theirs, decisive[i], run->args.weights);
     nl_free(theirs);

@@ -9,14 +9,16 @@
 #include <string.h>
 
 const struct nl_command nl_commands[] = {
-    {"predict", "Classes of videos", "[VIDEO|FOLDER...] ", 1, nl_cmd_predict},
-    {"forward", "Clips in a .npy file to probabilities or a layer's activation", "", 2, nl_cmd_forward},
-    {"clip", "The clip that the reader cuts from a video", "", 4, nl_cmd_clip},
-    {"init", "Seeded, non-trivial weights of the configured network", "", 8, nl_cmd_init},
-    {"convert", "Weights of any known origin to safetensors", "", 16, nl_cmd_convert},
-    {"info", "Backends, blocks, models; with --config or --set the network", "", 32, nl_cmd_info},
-    {"bench", "Times a network, a block or the reader", "", 64, nl_cmd_bench},
-    {"options", "Every key of the configuration", "", 128, nl_cmd_options},
+    {"predict", "Classes of videos", "[VIDEO|FOLDER...] ", NL_CMD_PREDICT, nl_cmd_predict},
+    {"forward", "Clips in a .npy file to probabilities or a layer's activation", "", NL_CMD_FORWARD,
+     nl_cmd_forward},
+    {"clip", "The clip that the reader cuts from a video", "", NL_CMD_CLIP, nl_cmd_clip},
+    {"init", "Seeded, non-trivial weights of the configured network", "", NL_CMD_INIT, nl_cmd_init},
+    {"convert", "Weights of any known origin to safetensors", "", NL_CMD_CONVERT, nl_cmd_convert},
+    {"info", "Backends, blocks, models; with --config or --set the network", "", NL_CMD_INFO,
+     nl_cmd_info},
+    {"bench", "Times a network, a block or the reader", "", NL_CMD_BENCH, nl_cmd_bench},
+    {"options", "Every key of the configuration", "", NL_CMD_OPTIONS, nl_cmd_options},
     {NULL, NULL, NULL, 0, NULL},
 };
 
@@ -38,7 +40,8 @@ static int unknown_command(const char *name)
     if (strcmp(name, "train") == 0 || strcmp(name, "eval") == 0)
         snprintf(line, sizeof line, "%s is not part of this release; see CHANGELOG.md", name);
     else
-        snprintf(line, sizeof line, "unknown command %s%s%s", nl_text_escape(name, shown, sizeof shown),
+        snprintf(line, sizeof line, "unknown command %s%s%s",
+                 nl_text_escape(name, shown, sizeof shown),
                  near ? "; the nearest is " : "; see nonlocal --help", near ? near : "");
     return usage_error(line);
 }
@@ -51,19 +54,38 @@ static int status_of(nl_status st, const struct nl_run *run)
     return st == NL_EUSAGE ? NL_EXIT_USAGE : NL_EXIT_FAILED;
 }
 
+/* What a command printed must have arrived. */
+static nl_status flush_output(void)
+{
+    NL_REQUIRE(fflush(stdout) == 0 && !ferror(stdout), NL_EIO,
+               "standard output: cannot be written");
+    return NL_OK;
+}
+
+static nl_status run_it(struct nl_run *run, int argc, char *const *argv)
+{
+    const nl_status st = nl_args_read(run, argc, argv);
+    if (run->args.help) {
+        nl_print_usage(run->command, stdout);
+        return flush_output();
+    }
+    NL_TRY(st);
+    NL_TRY(nl_plugins_load_env());
+    NL_TRY(run->command->run(run));
+    return flush_output();
+}
+
 static int run_command(const struct nl_command *command, int argc, char *const *argv)
 {
     struct nl_run *run = NULL;
-    if (nl_calloc(1, sizeof *run, &run) != NL_OK) return NL_EXIT_FAILED;
+    if (nl_calloc(1, sizeof *run, &run) != NL_OK) {
+        fprintf(stderr, "nonlocal %s: %s\n", command->name, nl_error());
+        return NL_EXIT_FAILED;
+    }
     run->command = command;
-    nl_status st = nl_plugins_load_env();
-    if (st == NL_OK) st = nl_args_read(run, argc, argv);
-    if (run->args.help)
-        nl_print_usage(command, stdout);
-    else if (st == NL_OK)
-        st = command->run(run);
-    if (st == NL_OK && fflush(stdout) != 0) st = nl_fail(NL_EIO, "standard output: cannot be written");
-    const int status = run->args.help ? NL_EXIT_DONE : status_of(st, run);
+    const nl_status st = run_it(run, argc, argv);
+    const int status = status_of(st, run);
+    nl_args_clear(run);
     nl_free(run);
     return status;
 }

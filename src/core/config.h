@@ -1,8 +1,8 @@
 /* config.h - the parsed configuration: a plain struct, filled once and passed down as const.
  *
  * Field names are the keys of the configuration file (sections MODEL, RESNETS, NONLOCAL, TRAIN,
- * VALID, TEST, INFER). The option tables in config.c say type, default, range and help of each;
- * original_program.md 1.1 is the source of the original's keys. Paths are "" where not given.
+ * VALID, TEST, INFER). The table in option_rows.c says type, default, range and help of each; the
+ * original's keys are those of its nonlocal.yaml. Paths are "" where not given.
  */
 #ifndef NL_CONFIG_H
 #define NL_CONFIG_H

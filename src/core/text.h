@@ -15,13 +15,16 @@ struct nl_text {
 };
 
 void nl_text_add(struct nl_text *text, const char *fmt, ...) NL_PRINTF(2, 3);
-nl_status nl_text_check(const struct nl_text *text) NL_MUST_CHECK; /* NL_ENOMEM if an add failed */
+
+/* NL_ENOMEM if an add failed. */
+nl_status nl_text_check(const struct nl_text *text) NL_MUST_CHECK;
 void nl_text_clear(struct nl_text *text);
 
-/* `text` with control characters as \n, \t or \xNN, for one-line messages. Truncates. Returns out. */
+/* `text` with control characters as \n or \xNN, for one-line messages. Truncates. Returns out. */
 char *nl_text_escape(const char *text, char *out, size_t size);
 
-/* The entry of `known` (NULL-terminated) nearest to `word` by edit distance; NULL if none is near. */
+/* The entry of `known` (NULL-terminated) nearest to `word` by edit distance; NULL if none is
+ * near. */
 const char *nl_suggest(const char *word, const char *const *known);
 
 /* Edit distance of two words, insertions, deletions and changes counting 1; at most 64 characters

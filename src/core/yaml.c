@@ -3,59 +3,82 @@
 #include "src/core/text.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
-static nl_status syntax_error(const yaml_parser_t *parser, const char *name)
+static char *place(const char *name, size_t line, char out[NL_YAML_WHERE_MAX])
 {
-    return nl_fail(NL_EUSAGE, "%s:%zu: %s", name, parser->problem_mark.line + 1,
-                   parser->problem ? parser->problem : "not YAML");
+    char shown[NL_YAML_WHERE_MAX - 32];
+    if (name)
+        snprintf(out, NL_YAML_WHERE_MAX, "%s:%zu", nl_text_escape(name, shown, sizeof shown), line);
+    else
+        snprintf(out, NL_YAML_WHERE_MAX, "command line");
+    return out;
 }
 
-static void start(yaml_parser_t *parser, const char *text, size_t length)
+static nl_status refuse(const char *name, yaml_mark_t mark, const char *what)
 {
-    yaml_parser_initialize(parser);
+    char where[NL_YAML_WHERE_MAX];
+    return nl_fail(NL_EUSAGE, "%s: %s", place(name, mark.line + 1, where), what);
+}
+
+static nl_status parser_error(const yaml_parser_t *parser, const char *name)
+{
+    if (parser->error == YAML_MEMORY_ERROR)
+        return nl_fail(NL_ENOMEM, "out of memory while reading YAML");
+    return refuse(name, parser->problem_mark, parser->problem ? parser->problem : "no YAML");
+}
+
+static nl_status start(yaml_parser_t *parser, const char *text, size_t length)
+{
+    NL_REQUIRE(yaml_parser_initialize(parser), NL_ENOMEM, "out of memory while reading YAML");
     yaml_parser_set_input_string(parser, (const unsigned char *)text, length);
+    return NL_OK;
 }
 
-/* One event's contribution to depth and refusals. */
-static nl_status inspect(const yaml_event_t *event, const char *name, int *depth, int *documents)
+struct screening {
+    int depth, documents, nodes;
+};
+
+/* What this event opens, closes or may not have. */
+static const char *objection(const yaml_event_t *event, struct screening *s)
 {
-    const size_t line = event->start_mark.line + 1;
-    switch (event->type) {
-    case YAML_ALIAS_EVENT:
-        return nl_fail(NL_EUSAGE, "%s:%zu: aliases (*name) are not read", name, line);
-    case YAML_DOCUMENT_START_EVENT:
-        NL_REQUIRE(++*documents == 1, NL_EUSAGE, "%s:%zu: a second document", name, line);
-        return NL_OK;
-    case YAML_SEQUENCE_START_EVENT:
-    case YAML_MAPPING_START_EVENT:
-        NL_REQUIRE(++*depth <= NL_YAML_DEPTH_MAX, NL_EUSAGE, "%s:%zu: nested deeper than %d", name, line,
-                   NL_YAML_DEPTH_MAX);
-        return NL_OK;
-    case YAML_SEQUENCE_END_EVENT:
-    case YAML_MAPPING_END_EVENT:
-        --*depth;
-        return NL_OK;
-    default:
-        return NL_OK;
-    }
+    const bool opens =
+        event->type == YAML_SEQUENCE_START_EVENT || event->type == YAML_MAPPING_START_EVENT;
+    const bool closes =
+        event->type == YAML_SEQUENCE_END_EVENT || event->type == YAML_MAPPING_END_EVENT;
+    s->depth += opens - closes;
+    s->nodes += opens || event->type == YAML_SCALAR_EVENT;
+    s->documents += event->type == YAML_DOCUMENT_START_EVENT;
+    if (event->type == YAML_ALIAS_EVENT) return "aliases (*name) are not read";
+    if (s->documents > 1) return "a second document";
+    if (s->depth > NL_YAML_DEPTH_MAX) return "nested too deeply";
+    if (s->nodes > NL_YAML_NODES_MAX) return "more values than any configuration has";
+    if ((event->type == YAML_SCALAR_EVENT && event->data.scalar.tag) ||
+        (event->type == YAML_SEQUENCE_START_EVENT && event->data.sequence_start.tag) ||
+        (event->type == YAML_MAPPING_START_EVENT && event->data.mapping_start.tag))
+        return "tags (!name) are not read";
+    if (event->type == YAML_SCALAR_EVENT &&
+        memchr(event->data.scalar.value, '\0', event->data.scalar.length))
+        return "a text with a zero byte";
+    return NULL;
 }
 
 /* Reads the text once by events, so that no tree is built of what is refused. */
 static nl_status screen(const char *text, size_t length, const char *name)
 {
     yaml_parser_t parser;
-    int depth = 0, documents = 0;
-    bool more = true;
+    struct screening seen = {.depth = 0};
     nl_status st = NL_OK;
-    start(&parser, text, length);
-    while (st == NL_OK && more) {
+    NL_TRY(start(&parser, text, length));
+    for (bool more = true; st == NL_OK && more;) {
         yaml_event_t event;
         if (!yaml_parser_parse(&parser, &event)) {
-            st = syntax_error(&parser, name);
+            st = parser_error(&parser, name);
             break;
         }
-        st = inspect(&event, name, &depth, &documents);
+        const char *what = objection(&event, &seen);
+        if (what) st = refuse(name, event.start_mark, what);
         more = event.type != YAML_STREAM_END_EVENT;
         yaml_event_delete(&event);
     }
@@ -63,19 +86,27 @@ static nl_status screen(const char *text, size_t length, const char *name)
     return st;
 }
 
-static nl_status check_keys(struct nl_yaml *yaml, const yaml_node_t *node)
+static nl_status check_key(struct nl_yaml *yaml, const yaml_node_t *map, int i)
 {
     const char *key, *other;
-    for (int i = 0; i < nl_yaml_count(node); i++) {
-        const yaml_node_t *value = nl_yaml_item(yaml, node, i, &key);
-        if (node->type != YAML_MAPPING_NODE) continue;
-        NL_REQUIRE(key, NL_EUSAGE, "%s:%d: a key must be a plain word", yaml->name, nl_yaml_line(value));
-        for (int k = 0; k < i; k++) {
-            nl_yaml_item(yaml, node, k, &other);
-            NL_REQUIRE(strcmp(key, other) != 0, NL_EUSAGE, "%s:%d: %s stands twice", yaml->name,
-                       nl_yaml_line(value), key);
-        }
+    char where[NL_YAML_WHERE_MAX], shown[128];
+    nl_yaml_item(yaml, map, i, &key);
+    nl_yaml_where_key(yaml, map, i, where);
+    NL_REQUIRE(key, NL_EUSAGE, "%s: a key must be a plain word", where);
+    for (int k = 0; k < i; k++) {
+        nl_yaml_item(yaml, map, k, &other);
+        NL_REQUIRE(strcmp(key, other) != 0, NL_EUSAGE, "%s: %s stands twice", where,
+                   nl_text_escape(key, shown, sizeof shown));
     }
+    return NL_OK;
+}
+
+static nl_status check_keys(struct nl_yaml *yaml, const yaml_node_t *node)
+{
+    if (node->type != YAML_MAPPING_NODE) return NL_OK;
+    if (nl_yaml_count(node) > NL_YAML_PAIRS_MAX)
+        return refuse(yaml->name, node->start_mark, "more keys than any section has");
+    for (int i = 0; i < nl_yaml_count(node); i++) NL_TRY(check_key(yaml, node, i));
     return NL_OK;
 }
 
@@ -84,13 +115,15 @@ nl_status nl_yaml_parse(const char *text, size_t length, const char *name, struc
     yaml_parser_t parser;
     nl_status st = NL_OK;
     yaml->name = name;
-    NL_REQUIRE(length <= NL_YAML_BYTES_MAX, NL_EUSAGE, "%s: larger than %d bytes", name, NL_YAML_BYTES_MAX);
+    NL_REQUIRE(length <= NL_YAML_BYTES_MAX, NL_EUSAGE, "%s: larger than %d bytes",
+               name ? name : "command line", NL_YAML_BYTES_MAX);
     NL_TRY(screen(text, length, name));
-    start(&parser, text, length);
-    if (!yaml_parser_load(&parser, &yaml->document)) st = syntax_error(&parser, name);
+    NL_TRY(start(&parser, text, length));
+    if (!yaml_parser_load(&parser, &yaml->document)) st = parser_error(&parser, name);
     yaml_parser_delete(&parser);
     NL_TRY(st);
-    for (yaml_node_t *n = yaml->document.nodes.start; st == NL_OK && n < yaml->document.nodes.top; n++)
+    for (yaml_node_t *n = yaml->document.nodes.start; st == NL_OK && n < yaml->document.nodes.top;
+         n++)
         st = check_keys(yaml, n);
     if (st != NL_OK) nl_yaml_clear(yaml);
     return st;
@@ -108,7 +141,13 @@ yaml_node_t *nl_yaml_root(struct nl_yaml *yaml)
 
 const char *nl_yaml_scalar(const yaml_node_t *node)
 {
-    return node && node->type == YAML_SCALAR_NODE ? (const char *)node->data.scalar.value : NULL;
+    static const char *const nothing[] = {"null", "Null", "NULL", "~"};
+    if (!node || node->type != YAML_SCALAR_NODE) return NULL;
+    const char *text = (const char *)node->data.scalar.value;
+    if (node->data.scalar.style != YAML_PLAIN_SCALAR_STYLE) return text;
+    for (size_t i = 0; i < NL_COUNT(nothing); i++)
+        if (strcmp(text, nothing[i]) == 0) return "";
+    return text;
 }
 
 int nl_yaml_count(const yaml_node_t *node)
@@ -130,7 +169,15 @@ yaml_node_t *nl_yaml_item(struct nl_yaml *yaml, const yaml_node_t *node, int i, 
     return yaml_document_get_node(&yaml->document, pair.value);
 }
 
-int nl_yaml_line(const yaml_node_t *node)
+char *nl_yaml_where(const struct nl_yaml *yaml, const yaml_node_t *node,
+                    char out[NL_YAML_WHERE_MAX])
 {
-    return (int)node->start_mark.line + 1;
+    return place(yaml->name, node->start_mark.line + 1, out);
+}
+
+char *nl_yaml_where_key(struct nl_yaml *yaml, const yaml_node_t *node, int i,
+                        char out[NL_YAML_WHERE_MAX])
+{
+    const yaml_node_pair_t pair = node->data.mapping.pairs.start[i];
+    return nl_yaml_where(yaml, yaml_document_get_node(&yaml->document, pair.key), out);
 }

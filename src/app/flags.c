@@ -1,0 +1,155 @@
+#include "src/app/flags.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    PREDICT = NL_CMD_PREDICT,
+    FORWARD = NL_CMD_FORWARD,
+    CLIP = NL_CMD_CLIP,
+    INIT = NL_CMD_INIT,
+    CONVERT = NL_CMD_CONVERT,
+    INFO = NL_CMD_INFO,
+    BENCH = NL_CMD_BENCH,
+    OPTIONS = NL_CMD_OPTIONS,
+    LOADS = PREDICT | FORWARD | INFO | BENCH,
+    ALL = ~0,
+};
+
+#define FLAG(name, type, commands, help)                                                           \
+    {                                                                                              \
+        name, NL_FLAG_##type, (unsigned)(commands), 0, NULL, 0, 0, help                            \
+    }
+#define KEY(name, type, commands, key, help)                                                       \
+    {                                                                                              \
+        name, NL_FLAG_##type, (unsigned)(commands), 0, key, 0, 0, help                             \
+    }
+#define FIELD(name, type, commands, field, help)                                                   \
+    {                                                                                              \
+        name, NL_FLAG_##type, (unsigned)(commands), offsetof(struct nl_flags, field), NULL, 0, 0,  \
+            help                                                                                   \
+    }
+#define NUMBER(name, commands, field, low, high, help)                                             \
+    {                                                                                              \
+        name, NL_FLAG_NUMBER, (unsigned)(commands), offsetof(struct nl_flags, field), NULL, low,   \
+            high, help                                                                             \
+    }
+
+static const struct nl_flag flags[] = {
+    FIELD("config", PATH, ALL, config,
+          "configuration file; without it the defaults of configs/nonlocal.yaml"),
+    FLAG("set", SET, ALL, "SECTION.KEY=VALUE: any key of the configuration; may be repeated"),
+    KEY("backend", KEY, ALL, "MODEL.backend", "auto, or one that `nonlocal info` lists"),
+    KEY("precision", KEY, ALL, "MODEL.precision", "f32, bf16 or f64"),
+    FIELD("use_gpu", GPU, ALL, use_gpu, "True, False or auto"),
+    NUMBER("threads", ALL, threads, 1, 1024, "compute threads; default: one per processor"),
+    NUMBER("seed", ALL, seed, 0, 9e18, "of random numbers"),
+    NUMBER("log_interval", ALL, log_interval, 0, 1e9, "progress lines: one every so many views"),
+    KEY("model_name", KEY, ALL, "MODEL.name", "NONLOCAL"),
+    FIELD("help", SWITCH, ALL, help, "this text"),
+    FIELD("weights", PATH, LOADS, weights, "weights in any form that `nonlocal convert` reads"),
+    FIELD("allow_missing", SWITCH, LOADS, allow_missing,
+          "go on where weights lack tensors; those keep their initial values"),
+    KEY("video_path", KEY_PATH, PREDICT | CLIP | BENCH, "INFER.video_path", "one video"),
+    KEY("filelist", KEY_PATH, PREDICT, "INFER.filelist",
+        "list: PATH, PATH LABEL, or PATH INDEX TEMPORAL SPATIAL"),
+    NUMBER("infer_topk", PREDICT, infer_topk, 1, 1e6, "classes shown; default 20"),
+    FIELD("views", TEXT, PREDICT | CLIP | BENCH, views,
+          "TxS: temporal positions and crops; default 10x3"),
+    FIELD("json", PATH, PREDICT, json, "file for one JSON object a video"),
+    FIELD("json", SWITCH, BENCH, bare_json, "nothing but the line of JSON"),
+    KEY("batch_size", KEY, PREDICT, "INFER.batch_size",
+        "the original's; views are batched by position here"),
+    FLAG("save_dir", UNUSED, PREDICT, "the original's; results go to --json"),
+    FIELD("input", PATH, FORWARD, input,
+          ".npy, float32 (N,3,T,H,W) or (3,T,H,W), already normalised"),
+    FIELD("output", PATH, FORWARD | CLIP, output, ".npy to write"),
+    FIELD("layer", TEXT, FORWARD, layer,
+          "a node that `nonlocal info` lists: its activation (N,C,T,H,W) instead"),
+    NUMBER("temporal", CLIP, temporal, 0, 1e6, "temporal position, from 0"),
+    NUMBER("spatial", CLIP, spatial, 0, 5, "crop: 0 to 2, 3 to 5 mirrored"),
+    FIELD("to", PATH, INIT | CONVERT, to, "safetensors file to write"),
+    FIELD("from", PATH, CONVERT, from, "weights to read"),
+    FIELD("mode", TEXT, BENCH, mode, "infer, block or data"),
+    NUMBER("batch", BENCH | INFO, batch, 1, 65536, "clips at a time; default 1"),
+    NUMBER("crop", BENCH | INFO, crop, 16, 4096,
+           "pixels; default: bench TRAIN.crop_size, info TEST.crop_size"),
+    NUMBER("repeat", BENCH, repeat, 1, 1e6, "timed runs; default 5"),
+    FIELD("per-op", SWITCH, BENCH, per_op, "a table of nodes with milliseconds and GFLOP/s"),
+    FIELD("backward", SWITCH, BENCH, backward, "mode block: forward and backward"),
+    FIELD("train", SWITCH, BENCH, train, "mode data: one training clip"),
+    FIELD("shape", TEXT, BENCH, shape, "C,T,H,W of mode block"),
+    FIELD("markdown", SWITCH, OPTIONS, markdown, "as the page docs/options.md"),
+    FLAG("no_memory_optimize", BARE, ALL, "the original's"),
+    FLAG("profiler_path", UNUSED, ALL, "the original's"),
+    FLAG("is_profiler", UNUSED, ALL, "the original's"),
+};
+
+/* Row `index` of the options as a flag. NONLOCAL.impl is --nl_impl. */
+static const struct nl_flag *key_flag(int index)
+{
+    static struct nl_flag flag;
+    static char key[96];
+    const struct nl_option *option = &nl_options[index];
+    snprintf(key, sizeof key, "%s.%s", option->section, option->key);
+    flag = (struct nl_flag){.name = strcmp(option->key, "impl") == 0 ? "nl_impl" : option->key,
+                            .type = NL_FLAG_KEY,
+                            .commands = (unsigned)ALL,
+                            .key = key,
+                            .help = option->help};
+    return &flag;
+}
+
+const struct nl_flag *nl_flag_at(int i, unsigned command)
+{
+    for (size_t k = 0; k < NL_COUNT(flags); k++)
+        if ((flags[k].commands & command) && i-- == 0) return &flags[k];
+    for (int k = 0; k < nl_n_options; k++)
+        if (strcmp(nl_options[k].section, "NONLOCAL") == 0 && i-- == 0) return key_flag(k);
+    return NULL;
+}
+
+const struct nl_flag *nl_flag_find(const char *name, unsigned command)
+{
+    const struct nl_flag *flag = NULL;
+    for (int i = 0; (flag = nl_flag_at(i, command)); i++)
+        if (strcmp(flag->name, name) == 0) return flag;
+    return strcmp(name, "impl") == 0 ? nl_flag_find("nl_impl", command) : NULL;
+}
+
+static void print_flag(const struct nl_flag *flag, FILE *out)
+{
+    char name[64];
+    const bool bare = flag->type == NL_FLAG_SWITCH || flag->type == NL_FLAG_BARE;
+    const bool unused = flag->type == NL_FLAG_UNUSED || flag->type == NL_FLAG_BARE;
+    snprintf(name, sizeof name, "--%s%s", flag->name, bare ? "" : "=...");
+    fprintf(out, "  %-20s %s%s\n", name, unused ? "no effect; " : "", flag->help);
+}
+
+static void print_commands(FILE *out)
+{
+    fputs("usage: nonlocal COMMAND [ARGUMENT...] [--flag=value...]\n\n", out);
+    for (const struct nl_command *c = nl_commands; c->name; c++)
+        fprintf(out, "  %-9s %s\n", c->name, c->summary);
+    fputs("\n`nonlocal COMMAND --help` lists the flags of a command, "
+          "`nonlocal --version` says what this is.\n",
+          out);
+}
+
+void nl_print_usage(const struct nl_command *command, FILE *out)
+{
+    const struct nl_flag *flag = NULL;
+    bool keys = false;
+    if (!command) {
+        print_commands(out);
+        return;
+    }
+    fprintf(out, "usage: nonlocal %s %s[--flag=value...]\n\n%s.\n\n", command->name,
+            command->arguments, command->summary);
+    for (int i = 0; (flag = nl_flag_at(i, command->bit)); i++) {
+        const bool key = flag->key && strncmp(flag->key, "NONLOCAL.", 9) == 0;
+        if (key && !keys) fputs("\nEvery key of NONLOCAL is a flag too:\n", out);
+        keys = key;
+        print_flag(flag, out);
+    }
+}
