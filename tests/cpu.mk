@@ -4,3 +4,8 @@ check_PROGRAMS += %D%/test_cpu
 %C%_test_cpu_SOURCES = %D%/test_cpu.c
 %C%_test_cpu_CPPFLAGS = $(TEST_CPPFLAGS)
 %C%_test_cpu_LDADD = $(TEST_LDADD)
+
+check_PROGRAMS += %D%/test_cpu_vector
+%C%_test_cpu_vector_SOURCES = %D%/test_cpu_vector.c
+%C%_test_cpu_vector_CPPFLAGS = $(TEST_CPPFLAGS)
+%C%_test_cpu_vector_LDADD = $(TEST_LDADD)

@@ -1,7 +1,5 @@
 /* The cpu backend against ref, on what is special to it: every path of its convolutions and of
- * its pairwise op, each set of vector loops, the bits of several thread counts, bounded scratch. */
-#include "backends/cpu/exp.h"
-#include "backends/cpu/vector.h"
+ * its pairwise op, the bits of several thread counts, bounded scratch. */
 #include "src/core/memory.h"
 #include "src/tensor/backend.h"
 
@@ -358,65 +356,6 @@ START_TEST(reasons_say_why_a_faster_one_declines)
 }
 END_TEST
 
-START_TEST(exp_is_within_two_units_in_the_last_place)
-{
-    double worst = 0;
-    for (int i = 0; i < 128000; i++) {
-        const float x = -87.3f + 0.001375f * (float)i;
-        const double want = exp((double)x);
-        const double unit = ldexp(1, ilogb(want) - 23);
-        worst = fmax(worst, fabs((double)nl_cpu_exp(x) - want) / unit);
-    }
-    ck_assert_double_le(worst, 2);
-    ck_assert_double_eq((double)nl_cpu_exp(0), 1);
-    ck_assert_double_eq((double)nl_cpu_exp(-INFINITY), 0);
-    ck_assert_double_eq((double)nl_cpu_exp(-200), 0);
-    ck_assert(isinf(nl_cpu_exp(89)) && isinf(nl_cpu_exp(INFINITY)));
-    ck_assert(isnan(nl_cpu_exp(NAN)));
-    ck_assert_double_le(fabs((double)nl_cpu_exp(-100) - exp(-100)), 1.5e-45);
-}
-END_TEST
-
-START_TEST(each_instruction_set_computes_rows)
-{
-    const struct nl_cpu_vector *v = nl_cpu_vector_at(_i);
-    enum { N = 77 };
-    float a[N], b[N], y[N];
-    if (!v) {
-        printf("skip: this processor has %d sets of vector loops only\n", _i);
-        return;
-    }
-    for (int i = 0; i < N; i++) {
-        a[i] = sinf((float)i);
-        b[i] = cosf((float)i);
-    }
-    const struct nl_cpu_after after = {.scale = a, .bias = b, .residual = b, .relu = true};
-    const float *const rows[] = {a, b, a, b, a, b};
-    v->combine(y, b, &after, N);
-    double dot = 0, sum = 0, top = -1;
-    for (int i = 0; i < N; i++) {
-        ck_assert_double_eq_tol((double)y[i],
-                                fmax((double)b[i] * (double)a[i] + 2 * (double)b[i], 0), 1e-6);
-        dot += (double)a[i] * (double)b[i];
-        sum += exp((double)a[i] - 0.5);
-        top = fmax(top, (double)a[i]);
-    }
-    ck_assert_double_eq_tol((double)v->dot(a, b, N), dot, 1e-5);
-    ck_assert_double_eq((double)v->largest(a, N), top);
-    ck_assert_double_eq_tol((double)v->affinity(y, a, NL_F_EXP, 0.5f, N), sum, 1e-4);
-    v->largest_of(y, rows, 6, N);
-    for (int i = 0; i < N; i++) ck_assert_double_eq((double)y[i], fmax((double)a[i], (double)b[i]));
-    v->mean_of(y, rows, 6, 1.0f / 6, N);
-    for (int i = 0; i < N; i++)
-        ck_assert_double_eq_tol((double)y[i], ((double)a[i] + (double)b[i]) / 2, 1e-6);
-    a[3] = NAN;
-    v->largest_of(y, rows, 6, N);
-    ck_assert(isnan(y[3]) && !isnan(y[4]));
-    v->combine(y, a, &(struct nl_cpu_after){.relu = true}, N);
-    ck_assert(isnan(y[3]) && !isnan(y[4]));
-}
-END_TEST
-
 static const struct {
     nl_op op;
     int64_t x[5];
@@ -506,8 +445,6 @@ static Suite *suite(void)
     tcase_add_test(t, pairwise_scratch_does_not_grow_with_keys_times_queries);
     tcase_add_test(t, pairwise_survives_scores_that_overflow_exp);
     tcase_add_test(t, reasons_say_why_a_faster_one_declines);
-    tcase_add_test(t, exp_is_within_two_units_in_the_last_place);
-    tcase_add_loop_test(t, each_instruction_set_computes_rows, 0, 3);
     tcase_add_loop_test(t, each_pooling_agrees_with_ref, 0, (int)NL_COUNT(pools));
     tcase_add_loop_test(t, each_row_op_agrees_with_ref, 0, 2);
     tcase_add_loop_test(t, products_agree_with_ref_for_any_order_of_axes, 0, 4);

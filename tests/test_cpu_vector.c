@@ -1,0 +1,85 @@
+/* The row loops of the cpu backend, for each instruction set, and its exponential. */
+#include "backends/cpu/exp.h"
+#include "backends/cpu/vector.h"
+
+#include <check.h>
+#include <math.h>
+#include <stdio.h>
+
+START_TEST(exp_is_within_two_units_in_the_last_place)
+{
+    double worst = 0;
+    for (int i = 0; i < 128000; i++) {
+        const float x = -87.3f + 0.001375f * (float)i;
+        const double want = exp((double)x);
+        const double unit = ldexp(1, ilogb(want) - 23);
+        worst = fmax(worst, fabs((double)nl_cpu_exp(x) - want) / unit);
+    }
+    ck_assert_double_le(worst, 2);
+    ck_assert_double_eq((double)nl_cpu_exp(0), 1);
+    ck_assert_double_eq((double)nl_cpu_exp(-INFINITY), 0);
+    ck_assert_double_eq((double)nl_cpu_exp(-200), 0);
+    ck_assert(isinf(nl_cpu_exp(89)) && isinf(nl_cpu_exp(INFINITY)));
+    ck_assert(isnan(nl_cpu_exp(NAN)));
+    ck_assert_double_le(fabs((double)nl_cpu_exp(-100) - exp(-100)), 1.5e-45);
+}
+END_TEST
+
+START_TEST(each_instruction_set_computes_rows)
+{
+    const struct nl_cpu_vector *v = nl_cpu_vector_at(_i);
+    enum { N = 77 };
+    float a[N], b[N], y[N];
+    if (!v) {
+        printf("skip: this processor has %d sets of vector loops only\n", _i);
+        return;
+    }
+    for (int i = 0; i < N; i++) {
+        a[i] = sinf((float)i);
+        b[i] = cosf((float)i);
+    }
+    const struct nl_cpu_after after = {.scale = a, .bias = b, .residual = b, .relu = true};
+    const float *const rows[] = {a, b, a, b, a, b};
+    v->combine(y, b, &after, N);
+    double dot = 0, sum = 0, top = -1;
+    for (int i = 0; i < N; i++) {
+        ck_assert_double_eq_tol((double)y[i],
+                                fmax((double)b[i] * (double)a[i] + 2 * (double)b[i], 0), 1e-6);
+        dot += (double)a[i] * (double)b[i];
+        sum += exp((double)a[i] - 0.5);
+        top = fmax(top, (double)a[i]);
+    }
+    ck_assert_double_eq_tol((double)v->dot(a, b, N), dot, 1e-5);
+    ck_assert_double_eq((double)v->largest(a, N), top);
+    ck_assert_double_eq_tol((double)v->affinity(y, a, NL_F_EXP, 0.5f, N), sum, 1e-4);
+    v->largest_of(y, rows, 6, N);
+    for (int i = 0; i < N; i++) ck_assert_double_eq((double)y[i], fmax((double)a[i], (double)b[i]));
+    v->mean_of(y, rows, 6, 1.0f / 6, N);
+    for (int i = 0; i < N; i++)
+        ck_assert_double_eq_tol((double)y[i], ((double)a[i] + (double)b[i]) / 2, 1e-6);
+    a[3] = NAN;
+    v->largest_of(y, rows, 6, N);
+    ck_assert(isnan(y[3]) && !isnan(y[4]));
+    v->combine(y, a, &(struct nl_cpu_after){.relu = true}, N);
+    ck_assert(isnan(y[3]) && !isnan(y[4]));
+}
+END_TEST
+
+static Suite *suite(void)
+{
+    Suite *s = suite_create("cpu vector");
+    TCase *t = tcase_create("cpu vector");
+    tcase_add_test(t, exp_is_within_two_units_in_the_last_place);
+    tcase_add_loop_test(t, each_instruction_set_computes_rows, 0, 3);
+    suite_add_tcase(s, t);
+    return s;
+}
+
+int main(void)
+{
+    SRunner *runner = srunner_create(suite());
+    srunner_run_all(runner, CK_NORMAL);
+    const int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
