@@ -128,6 +128,29 @@ refuses 2 "an empty list" predict --weights="$scratch/w.safetensors" --filelist=
 printf 'MODEL:\n  width: 4\n  widht: 5\n' >"$scratch/bad.yaml"
 refuses 2 "bad.yaml:3: unknown key MODEL.widht; the nearest is width" info --config="$scratch/bad.yaml"
 
+# What is no regular file is refused at once; odd names work.
+clip() { refuses "$1" "$2" clip --video_path="$3" --temporal=0 --spatial=0 --output="$scratch/x.npy"; }
+mkdir "$scratch/dir.mp4"
+mkfifo "$scratch/fifo.mp4"
+ln -s loop.mp4 "$scratch/loop.mp4"
+ln -s nowhere "$scratch/dangling.mp4"
+cp "$scratch/one.avi" "$scratch/secret.avi"
+chmod 000 "$scratch/secret.avi"
+clip 1 "dir.mp4: is a folder, want a file" "$scratch/dir.mp4"
+clip 1 "fifo.mp4: is no regular file" "$scratch/fifo.mp4"
+clip 1 "loop.mp4: Too many levels of symbolic links" "$scratch/loop.mp4"
+clip 1 "dangling.mp4: No such file or directory" "$scratch/dangling.mp4"
+clip 1 "is no regular file" /dev/zero
+test "$(id -u)" = 0 || clip 1 "secret.avi: Permission denied" "$scratch/secret.avi"
+for name in '-dash.avi' 'quote"s and $(id).avi' "$(printf 'new\nline.avi')" "$(printf 'no-utf8-\377.avi')"; do
+    cp "$scratch/one.avi" "$scratch/$name"
+    holds "$program" clip --video_path="$scratch/$name" --temporal=0 --spatial=0 --output="$scratch/odd.npy"
+    (cd "$scratch" && holds "$program" predict --weights=w.safetensors --views=1x1 --json=odd.json -- "$name" &&
+        holds test "$(wc -l <odd.json)" = 1)
+done
+cp "$scratch/text.mp4" "$scratch/$(printf 'bad\nname.avi')"
+clip 1 'bad\nname.avi' "$scratch/$(printf 'bad\nname.avi')"
+
 # A weights file on its way to a full or missing place leaves nothing behind.
 refuses 1 "No such file" init --to="$scratch/none/w.safetensors"
 test ! -w /dev/full || refuses 1 "No space left" init --to=/dev/full
