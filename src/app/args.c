@@ -133,6 +133,13 @@ static nl_status read_flag(struct nl_run *run, int argc, char *const *argv, int 
     return apply(run, flag, argv[++*i]);
 }
 
+static nl_status load_config(struct nl_run *run)
+{
+    if (!run->args.config) return NL_OK;
+    const nl_status st = nl_settings_load(&run->settings, run->args.config);
+    return st == NL_EIO ? nl_fail(st, "--config: %s", nl_error()) : st;
+}
+
 nl_status nl_args_read(struct nl_run *run, int argc, char *const *argv)
 {
     bool flags_end = false;
@@ -148,7 +155,7 @@ nl_status nl_args_read(struct nl_run *run, int argc, char *const *argv)
         else if (*argv[i])
             run->args.rest[run->args.n_rest++] = argv[i];
     }
-    return run->args.config ? nl_settings_load(&run->settings, run->args.config) : NL_OK;
+    return load_config(run);
 }
 
 void nl_args_clear(struct nl_run *run)

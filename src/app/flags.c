@@ -123,7 +123,7 @@ static void print_flag(const struct nl_flag *flag, FILE *out)
     const bool bare = flag->type == NL_FLAG_SWITCH || flag->type == NL_FLAG_BARE;
     const bool unused = flag->type == NL_FLAG_UNUSED || flag->type == NL_FLAG_BARE;
     snprintf(name, sizeof name, "--%s%s", flag->name, bare ? "" : "=...");
-    fprintf(out, "  %-20s %s%s\n", name, unused ? "no effect; " : "", flag->help);
+    fprintf(out, "  %-24s %s%s\n", name, unused ? "no effect; " : "", flag->help);
 }
 
 static void print_commands(FILE *out)

@@ -1,6 +1,7 @@
 #include "src/app/command.h"
 #include "src/app/plugin.h"
 #include "src/app/signals.h"
+#include "src/app/waiting.h"
 #include "src/core/memory.h"
 
 #include "autoconf.h"
@@ -92,11 +93,13 @@ static int run_command(const struct nl_command *command, int argc, char *const *
 
 int main(int argc, char **argv)
 {
+    nl_wait_shortly(argv);
     if (argc < 2) {
         nl_print_usage(NULL, stderr);
         return NL_EXIT_USAGE;
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0) {
         nl_print_usage(NULL, stdout);
         return NL_EXIT_DONE;
     }
