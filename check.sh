@@ -26,12 +26,12 @@ failed=
 
 # step NAME COMMAND...: goes on after a failure, which is remembered by its name.
 step() {
-    name=$1
+    what=$1
     shift
-    echo "== $name"
+    echo "== $what"
     "$@" || {
-        echo "== $name: FAILED"
-        failed="$failed, $name"
+        echo "== $what: FAILED"
+        failed="$failed, $what"
     }
 }
 
