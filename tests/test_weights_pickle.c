@@ -230,7 +230,7 @@ END_TEST
 
 START_TEST(text_is_decoded_exactly_or_not_at_all)
 {
-    unsigned char text[1024], out[512], want[512];
+    unsigned char text[1024] = {0}, out[512], want[512];
     for (size_t count = 0; count < 400; count += 13) {
         size_t size = 0;
         for (size_t i = 0; i < count; i++) {
