@@ -35,7 +35,7 @@ static double *values_of(const struct nl_state *state, const char *name)
 }
 
 /* The fixture's PyTorch name of one of our parameters of a block called "b". */
-static const char *torch_name(const char *ours, char *out)
+static const char *torch_name(const char *ours, char out[64])
 {
     static const char *const pairs[][2] = {
         {"b_bn_scale", "param.bn.weight"},        {"b_bn_offset", "param.bn.bias"},
@@ -230,27 +230,35 @@ static int is_network(const struct dirent *entry)
     return strncmp(entry->d_name, "network_", 8) == 0;
 }
 
-/* Block files first, then networks. Freed by nobody: they live as long as the tests. */
+/* Before any test runs, where Check's assertions do not work. */
+static void need(bool holds, const char *what)
+{
+    if (holds) return;
+    fprintf(stderr, "test_fixtures: %s\n", what);
+    exit(EXIT_FAILURE);
+}
+
+static void take_names(struct dirent **entries, int count, char **out)
+{
+    for (int i = 0; i < count; i++) {
+        need(nl_copy_text(entries[i]->d_name, &out[i]) == NL_OK, nl_error());
+        free(entries[i]);
+    }
+    free(entries);
+}
+
+/* Block files first, then networks. */
 static void find_files(void)
 {
     struct dirent **blocks, **networks;
     const char *folder = getenv("NL_FIXTURES");
-    ck_assert_msg(folder != NULL, "NL_FIXTURES is not set");
+    need(folder != NULL, "NL_FIXTURES is not set");
     n_blocks = scandir(folder, &blocks, is_block, alphasort);
     n_networks = scandir(folder, &networks, is_network, alphasort);
-    ck_assert_int_ge(n_blocks, 29);
-    ck_assert_int_ge(n_networks, 6);
-    ck_assert_int_eq(nl_calloc((size_t)(n_blocks + n_networks), sizeof *names, &names), NL_OK);
-    for (int i = 0; i < n_blocks; i++) {
-        ck_assert_int_eq(nl_copy_text(blocks[i]->d_name, &names[i]), NL_OK);
-        free(blocks[i]);
-    }
-    for (int i = 0; i < n_networks; i++) {
-        ck_assert_int_eq(nl_copy_text(networks[i]->d_name, &names[n_blocks + i]), NL_OK);
-        free(networks[i]);
-    }
-    free(blocks);
-    free(networks);
+    need(n_blocks >= 29 && n_networks >= 6, "wanted 29 blocks and 6 networks in NL_FIXTURES");
+    need(nl_calloc((size_t)(n_blocks + n_networks), sizeof *names, &names) == NL_OK, nl_error());
+    take_names(blocks, n_blocks, names);
+    take_names(networks, n_networks, names + n_blocks);
 }
 
 int main(void)
