@@ -1,1 +1,10 @@
 # Tests of this area: one program per source file.
+check_PROGRAMS += %D%/test_reader %D%/test_reader_shared
+
+%C%_test_reader_SOURCES = %D%/test_reader.c %D%/clip_maker.c %D%/clip_maker.h
+%C%_test_reader_CPPFLAGS = $(TEST_CPPFLAGS)
+%C%_test_reader_LDADD = $(TEST_LDADD) $(FFMPEG_LIBS)
+
+%C%_test_reader_shared_SOURCES = %D%/test_reader_shared.c
+%C%_test_reader_shared_CPPFLAGS = $(TEST_CPPFLAGS)
+%C%_test_reader_shared_LDADD = $(TEST_LDADD)
