@@ -20,4 +20,14 @@ for page in *.md docs/*.md docs/*/*.md; do
         }
     done
 done
+
+# The table of commands is the program's. By hand, without a program, this is left out.
+if test -n "${NL_PROGRAM-}"; then
+    documented=$(sed -n 's/^| `\([a-z-]*\)` |.*/\1/p' docs/commands.md | LC_ALL=C sort)
+    built=$("$NL_PROGRAM" help | sed -n 's/^  \([a-z-]*\)  .*/\1/p' | LC_ALL=C sort)
+    test "$documented" = "$built" || {
+        printf 'docs/commands.md has:\n%s\nthe program has:\n%s\n' "$documented" "$built"
+        bad=1
+    }
+fi
 exit $bad
