@@ -5,144 +5,150 @@
 #include <math.h>
 #include <string.h>
 
-enum { ONE = 2048 }; /* 1.0 in weights of 11 bits */
+enum { ONE = 2048 }; /* a weight of 1 */
 
-void nl_resizer_clear(struct nl_resizer *resizer)
+/* Source coordinate of output `at`: the first of two pixels, and the share of the second. OpenCV
+ * computes it in float, from a scale that it got by dividing twice. */
+static int64_t source_of(int64_t at, int64_t to, int from, float *share)
 {
-    nl_free(resizer->column);
-    nl_free(resizer->alpha);
-    nl_free(resizer->row[0]);
-    nl_free(resizer->row[1]);
-    memset(resizer, 0, sizeof *resizer);
-}
-
-/* Position of output `at` in the source: the first of two neighbours and the share of the second. */
-static int64_t source(int64_t at, double scale, float *share)
-{
+    const double scale = 1. / ((double)to / from);
     const float exact = (float)(((double)at + 0.5) * scale - 0.5);
-    const int64_t whole = (int64_t)floorf(exact);
-    *share = exact - (float)whole;
-    return whole;
+    const float whole = floorf(exact);
+    *share = exact - whole;
+    return (int64_t)whole;
 }
 
-static int16_t weight(float share)
+static int16_t weight_of(float share)
 {
     return (int16_t)lrintf(share * ONE);
 }
 
 static void fill_columns(struct nl_resizer *r)
 {
-    const double scale = 1 / ((double)r->width / (double)r->from_width);
-    for (int64_t x = 0; x < r->width; x++) {
+    for (ptrdiff_t x = 0; x < r->width; x++) {
         float share;
-        int64_t at = source(x, scale, &share);
-        if (at < 0) {
-            at = 0;
-            share = 0;
-        }
-        if (at >= r->from_width - 1) {
-            at = r->from_width - 1;
-            share = 0;
-        }
-        r->column[x] = (int32_t)(3 * at);
-        r->alpha[2 * x] = weight(1 - share);
-        r->alpha[2 * x + 1] = weight(share);
+        int64_t at = source_of(r->left + x, r->to_width, r->from_width, &share);
+        if (at < 0 || at >= r->from_width - 1) share = 0;
+        if (at < 0) at = 0;
+        if (at > r->from_width - 1) at = r->from_width - 1;
+        r->column[x] = (int32_t)at;
+        r->weight[2 * x] = weight_of(1 - share);
+        r->weight[2 * x + 1] = weight_of(share);
     }
 }
 
-static nl_status prepare(struct nl_resizer *r, int64_t from_height, int64_t from_width, const struct nl_image *to)
+static nl_status prepare(struct nl_resizer *r, const struct nl_image *from,
+                         const struct nl_part *part)
 {
-    const bool same = r->column && r->from_height == from_height && r->from_width == from_width &&
-                      r->height == to->height && r->width == to->width;
+    const bool same = r->from_width == from->width && r->to_width == part->to_width &&
+                      r->left == part->left && r->width == part->width;
     r->held[0] = r->held[1] = -1;
     if (same) return NL_OK;
-    nl_resizer_clear(r);
-    r->held[0] = r->held[1] = -1;
-    r->from_height = from_height;
-    r->from_width = from_width;
-    r->height = to->height;
-    r->width = to->width;
-    NL_TRY(nl_calloc((size_t)r->width, sizeof *r->column, &r->column));
-    NL_TRY(nl_calloc((size_t)r->width * 2, sizeof *r->alpha, &r->alpha));
-    NL_TRY(nl_alloc((size_t)r->width * 3 * sizeof *r->row[0], &r->row[0]));
-    NL_TRY(nl_alloc((size_t)r->width * 3 * sizeof *r->row[1], &r->row[1]));
+    r->width = 0; /* tables are of no use until they are filled */
+    if (part->width > r->room) {
+        const size_t pixels = (size_t)part->width;
+        r->room = 0;
+        NL_TRY(nl_resize(&r->column, pixels, sizeof *r->column));
+        NL_TRY(nl_resize(&r->weight, pixels, 2 * sizeof *r->weight));
+        for (int i = 0; i < 2; i++) NL_TRY(nl_resize(&r->row[i], pixels, 3 * sizeof *r->row[i]));
+        r->room = part->width;
+    }
+    r->from_width = from->width;
+    r->to_width = part->to_width;
+    r->left = part->left;
+    r->width = part->width;
     fill_columns(r);
     return NL_OK;
 }
 
-/* One source row along x, times 2048. The last column has no right neighbour, and no weight for it. */
-static void along_x(const struct nl_resizer *r, const uint8_t *from, int32_t *restrict out)
+/* One source row along x: 128 times the pixel, which is all that the sum over y looks at. */
+static void along_x(const struct nl_resizer *r, const uint8_t *restrict from, int16_t *restrict out)
 {
-    const int32_t last = (int32_t)(3 * (r->from_width - 1));
-    for (int64_t x = 0; x < r->width; x++) {
-        const uint8_t *a = from + r->column[x], *b = r->column[x] < last ? a + 3 : a;
-        const int32_t p = r->alpha[2 * x], q = r->alpha[2 * x + 1];
-        out[3 * x] = a[0] * p + b[0] * q;
-        out[3 * x + 1] = a[1] * p + b[1] * q;
-        out[3 * x + 2] = a[2] * p + b[2] * q;
+    const int last = r->from_width - 1;
+    for (ptrdiff_t x = 0; x < r->width; x++, out += 3) {
+        const int column = r->column[x], w0 = r->weight[2 * x], w1 = r->weight[2 * x + 1];
+        const uint8_t *a = from + 3 * (ptrdiff_t)column;
+        const uint8_t *b = column < last ? a + 3 : a;
+        out[0] = (int16_t)((a[0] * w0 + b[0] * w1) >> 4);
+        out[1] = (int16_t)((a[1] * w0 + b[1] * w1) >> 4);
+        out[2] = (int16_t)((a[2] * w0 + b[2] * w1) >> 4);
     }
 }
 
-/* Two rows into one. The shifts are OpenCV's: 16-bit products whose low halves are dropped. */
-static void along_y(const int32_t *restrict a, const int32_t *restrict b, int32_t p, int32_t q, uint8_t *restrict out,
-                    int64_t count)
+static void along_y(const int16_t *restrict a, const int16_t *restrict b, int wa, int wb, int count,
+                    uint8_t *restrict out)
 {
-    for (int64_t i = 0; i < count; i++)
-        out[i] = (uint8_t)((((p * (a[i] >> 4)) >> 16) + ((q * (b[i] >> 4)) >> 16) + 2) >> 2);
+    for (int i = 0; i < count; i++)
+        out[i] = (uint8_t)((((wa * a[i]) >> 16) + ((wb * b[i]) >> 16) + 2) >> 2);
 }
 
-/* The resized source row `y`, from the two that are held or made now; `keep` is one not to replace. */
-static const int32_t *row_of(struct nl_resizer *r, const uint8_t *from, int64_t stride, int64_t y, int64_t keep)
+/* Source row y along x; the row held for `other` stays. */
+static const int16_t *row_of(struct nl_resizer *r, const struct nl_image *from, int y, int other)
 {
     for (int i = 0; i < 2; i++)
         if (r->held[i] == y) return r->row[i];
-    const int slot = r->held[0] == keep ? 1 : 0;
-    along_x(r, from + y * stride, r->row[slot]);
-    r->held[slot] = y;
-    return r->row[slot];
+    const int i = r->held[0] == other;
+    along_x(r, from->data + from->stride * (size_t)y, r->row[i]);
+    r->held[i] = y;
+    return r->row[i];
 }
 
-static int64_t clamp(int64_t y, int64_t height)
+static int within(int64_t y, int height)
 {
-    return y < 0 ? 0 : y >= height ? height - 1 : y;
+    return (int)(y < 0 ? 0 : y > height - 1 ? height - 1 : y);
 }
 
-static void bilinear(struct nl_resizer *r, const uint8_t *from, int64_t stride, struct nl_image *to)
+static void bilinear(struct nl_resizer *r, const struct nl_image *from, const struct nl_part *part,
+                     uint8_t *out)
 {
-    const double scale = 1 / ((double)r->height / (double)r->from_height);
-    for (int64_t y = 0; y < r->height; y++) {
+    const int count = 3 * part->width;
+    for (int y = 0; y < part->height; y++, out += count) {
         float share;
-        const int64_t at = source(y, scale, &share);
-        const int64_t upper = clamp(at, r->from_height), lower = clamp(at + 1, r->from_height);
-        const int32_t *a = row_of(r, from, stride, upper, lower);
-        const int32_t *b = row_of(r, from, stride, lower, upper);
-        along_y(a, b, weight(1 - share), weight(share), to->pixels + y * r->width * 3, r->width * 3);
+        const int64_t at = source_of(part->top + y, part->to_height, from->height, &share);
+        const int y0 = within(at, from->height), y1 = within(at + 1, from->height);
+        const int16_t *a = row_of(r, from, y0, y1), *b = row_of(r, from, y1, y0);
+        along_y(a, b, weight_of(1 - share), weight_of(share), count, out);
     }
 }
 
-static void halve(const uint8_t *from, int64_t stride, struct nl_image *to)
+static void halve(const struct nl_image *from, const struct nl_part *part, uint8_t *out)
 {
-    for (int64_t y = 0; y < to->height; y++)
-        for (int64_t x = 0; x < to->width; x++)
-            for (int c = 0; c < 3; c++) {
-                const uint8_t *a = from + 2 * y * stride + 6 * x + c;
-                to->pixels[(y * to->width + x) * 3 + c] = (uint8_t)((a[0] + a[3] + a[stride] + a[stride + 3] + 2) >> 2);
-            }
+    const size_t stride = from->stride, skip = 6 * (size_t)part->left;
+    for (int y = 0; y < part->height; y++) {
+        const uint8_t *a = from->data + stride * 2 * (size_t)(part->top + y) + skip;
+        for (int x = 0; x < part->width; x++, a += 6, out += 3)
+            for (int c = 0; c < 3; c++)
+                out[c] = (uint8_t)((a[c] + a[c + 3] + a[c + stride] + a[c + stride + 3] + 2) >> 2);
+    }
 }
 
-nl_status nl_resize_image(struct nl_resizer *resizer, const uint8_t *from, int64_t stride, int64_t from_height,
-                          int64_t from_width, struct nl_image *to)
+static void copy(const struct nl_image *from, const struct nl_part *part, uint8_t *out)
 {
-    if (from_height == to->height && from_width == to->width) {
-        for (int64_t y = 0; y < to->height; y++)
-            memcpy(to->pixels + y * to->width * 3, from + y * stride, (size_t)to->width * 3);
-        return NL_OK;
+    const size_t bytes = 3 * (size_t)part->width;
+    const uint8_t *row = from->data + from->stride * (size_t)part->top + 3 * (size_t)part->left;
+    for (int y = 0; y < part->height; y++, out += bytes, row += from->stride)
+        memcpy(out, row, bytes);
+}
+
+nl_status nl_resizer_run(struct nl_resizer *r, const struct nl_image *from,
+                         const struct nl_part *part, uint8_t *out)
+{
+    if (part->to_width == from->width && part->to_height == from->height) {
+        copy(from, part, out);
+    } else if (2 * part->to_width == from->width && 2 * part->to_height == from->height) {
+        halve(from, part, out);
+    } else {
+        NL_TRY(prepare(r, from, part));
+        bilinear(r, from, part, out);
     }
-    if (from_height == 2 * to->height && from_width == 2 * to->width) {
-        halve(from, stride, to);
-        return NL_OK;
-    }
-    NL_TRY(prepare(resizer, from_height, from_width, to));
-    bilinear(resizer, from, stride, to);
     return NL_OK;
+}
+
+void nl_resizer_clear(struct nl_resizer *r)
+{
+    nl_free(r->column);
+    nl_free(r->weight);
+    nl_free(r->row[0]);
+    nl_free(r->row[1]);
+    *r = (struct nl_resizer){.column = NULL};
 }

@@ -1,30 +1,34 @@
-/* resize.h - bilinear resizing of 8-bit images as OpenCV does it, bit for bit. */
+/* resize.h - part of an image, resized: 8-bit, three channels, bilinear with half-pixel centres.
+ *
+ * Bit for bit what OpenCV 4.12's resize (INTER_LINEAR, 8UC3) gives for that part: weights of 11
+ * bits along each axis, no antialiasing, and where both sides become half, the mean of four pixels.
+ * Only what is asked for is computed, so a frame of extreme shape costs no more than its crops.
+ */
 #ifndef NL_RESIZE_H
 #define NL_RESIZE_H
 
-#include "src/core/status.h"
+#include "reader/video.h"
 
-#include <stdint.h>
-
-/* Pixels of three bytes, rows without gaps. */
-struct nl_image {
-    int64_t height, width;
-    uint8_t *pixels; /* height * width * 3 */
+struct nl_resizer { /* all zero is ready; tables and rows are kept for the next frame */
+    int from_width;
+    int64_t to_width, left;
+    int width; /* of the tables below */
+    int32_t *column;
+    int16_t *weight;
+    int16_t *row[2];
+    int held[2]; /* which source row each has; -1: none */
+    int room;    /* pixels that the buffers hold */
 };
 
-/* Tables and rows for one pair of sizes; reused for all frames of a video. All zero at first. */
-struct nl_resizer {
-    int64_t from_height, from_width, height, width;
-    int32_t *column; /* [width] first source column, in bytes */
-    int16_t *alpha;  /* [2 * width] weights of it and of the next, 2048 is one */
-    int32_t *row[2]; /* [3 * width] two source rows, resized along x */
-    int64_t held[2]; /* which source rows these are; -1: none */
+/* The part width x height at (left, top) of an image that is resized to to_width x to_height. */
+struct nl_part {
+    int64_t to_width, to_height, left, top;
+    int width, height;
 };
 
-/* Resizes `from` (stride bytes a row, three bytes a pixel) into `to`, whose size decides. Half-pixel
- * centres, weights of 11 bits, an exact half is a mean of four: cv::resize with INTER_LINEAR. */
-nl_status nl_resize_image(struct nl_resizer *resizer, const uint8_t *from, int64_t stride, int64_t from_height,
-                          int64_t from_width, struct nl_image *to) NL_MUST_CHECK;
-void nl_resizer_clear(struct nl_resizer *resizer);
+/* Writes rows of 3 * part->width bytes, one after another. The part lies inside. NL_ENOMEM. */
+nl_status nl_resizer_run(struct nl_resizer *r, const struct nl_image *from,
+                         const struct nl_part *part, uint8_t *out) NL_MUST_CHECK;
+void nl_resizer_clear(struct nl_resizer *r);
 
 #endif

@@ -1,32 +1,54 @@
-/* sampling.h - which frames, which size, which crop: the arithmetic of views (original_program.md 4). */
+/* sampling.h - which frames, which size, which crop: arithmetic only.
+ *
+ * The rules are the original reader's (PaddleCV nonlocal_reader), with n the number of decoded
+ * frames: temporal position t starts at trunc(n / positions * t) mod n and wraps round the end; the
+ * short side becomes short_side, the long one rounds half to even; crops run along the long side.
+ */
 #ifndef NL_SAMPLING_H
 #define NL_SAMPLING_H
 
 #include "src/core/status.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
-/* The views of a video: `positions` in time x `crops` in space. */
+enum { NL_CROPS_MAX = 16 };
+
 struct nl_view_spec {
-    int length, rate;     /* frames of a clip; frames from one to the next */
-    int positions, crops; /* T and S; S is 1 (the centre), 3 (along the long side) or 6 (mirrored too) */
-    int short_side, crop; /* pixels: the frame is resized to the one, the other is cut */
-    double mean, std;     /* value = (pixel - mean) / std, pixel in 0..255 */
+    int length, rate; /* frames of a clip, and steps between them */
+    int positions;    /* T: temporal positions of a video */
+    int crops;        /* S: crops of a position, 1 to NL_CROPS_MAX */
+    int short_side;   /* pixels after resizing, at least crop */
+    int crop;         /* pixels, square */
+    double mean, std; /* of all channels, on 0 to 255: a value becomes (x - mean) / std in F32 */
 };
 
-/* First frame of position `temporal` in a video of `frames`: trunc(frames / positions * temporal) mod frames. */
-int64_t nl_view_start(const struct nl_view_spec *spec, int64_t frames, int temporal);
+/* One view: 0 <= temporal < positions, 0 <= spatial < nl_view_crops(spec). */
+struct nl_view_request {
+    int temporal, spatial;
+};
 
-/* Frame k of the clip that starts there; short videos wrap around. */
-int64_t nl_view_frame(const struct nl_view_spec *spec, int64_t frames, int64_t start, int k);
+struct nl_window { /* a crop of the resized frame, which is `width` x `height` */
+    int64_t width, height, left, top;
+    bool mirrored; /* left and right change places after cropping */
+};
 
-/* Height and width after the short side became spec->short_side; the long side rounds half to even. */
-void nl_view_size(const struct nl_view_spec *spec, int64_t height, int64_t width, int64_t *out_height,
-                  int64_t *out_width);
+/* NL_EUSAGE where a number is out of its range. */
+nl_status nl_view_spec_check(const struct nl_view_spec *spec) NL_MUST_CHECK;
 
-/* Where crop `spatial` (0 to 5; 3 to 5 mirrored) of a resized frame begins. With S = 1 it is the centre.
- * NL_EUSAGE if the frame is smaller than the crop. */
-nl_status nl_view_crop(const struct nl_view_spec *spec, int64_t height, int64_t width, int spatial,
-                       int64_t *top, int64_t *left) NL_MUST_CHECK;
+/* How many values `spatial` may have: the original's lists say 0 to 5 also where one crop or
+ * three are usual. */
+int nl_view_crops(const struct nl_view_spec *spec);
+
+/* Index of frame k (0 to length - 1) of position t in a video of n > 0 frames. */
+int64_t nl_view_frame(const struct nl_view_spec *spec, int64_t n, int temporal, int k);
+
+/* The crop of a frame of width x height pixels. One crop is always the centre. Three lie at 0, d
+ * and 2d, where d = trunc((long - crop) / 2), along the width, or the height if d > 0 there (as
+ * the original has it, also for a wide frame whose short side exceeds the crop; they are centred
+ * across).
+ * 3 to 5 are 0 to 2 mirrored. Other numbers S lie at trunc((long - crop) s / (S - 1)). */
+struct nl_window nl_view_window(const struct nl_view_spec *spec, int width, int height,
+                                int spatial);
 
 #endif

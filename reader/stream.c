@@ -3,6 +3,7 @@
 #include "src/core/memory.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,17 +14,26 @@ struct nl_stream {
     const struct nl_view_spec *spec;
     struct nl_stream_item *items;
     int depth, filled, next_in, next_out, taken;
-    bool done, cancelled, running;
+    bool done, running;
+    atomic_bool cancelled;
     pthread_mutex_t lock;
     pthread_cond_t changed;
     pthread_t worker;
 };
 
+/* Asked between packets, so that a close need not wait for the end of a long video. */
+static bool is_cancelled(const void *user)
+{
+    const struct nl_stream *s = user;
+    return atomic_load(&s->cancelled);
+}
+
 /* The next free item; NULL once the stream is cancelled. */
 static struct nl_stream_item *free_item(struct nl_stream *s)
 {
     pthread_mutex_lock(&s->lock);
-    while (!s->cancelled && s->filled + s->taken == s->depth) pthread_cond_wait(&s->changed, &s->lock);
+    while (!s->cancelled && s->filled + s->taken == s->depth)
+        pthread_cond_wait(&s->changed, &s->lock);
     const bool cancelled = s->cancelled;
     pthread_mutex_unlock(&s->lock);
     return cancelled ? NULL : &s->items[s->next_in];
@@ -70,11 +80,13 @@ static void end_video(struct nl_stream *s, nl_status status, const struct nl_vid
 static void *work(void *user)
 {
     struct nl_stream *s = user;
+    const struct nl_video_limits limits = {.stop = is_cancelled, .stop_user = s};
     for (s->job = 0; s->job < s->n_jobs; s->job++) {
         struct nl_video_info info = {.frames = 0};
         const struct nl_stream_job *job = &s->jobs[s->job];
-        const nl_status st = nl_views_read(job->path, s->spec, job->requests, job->n_requests, take_view, s, &info);
-        if (st == NL_EINTR) break;
+        const nl_status st = nl_views_read_within(&limits, job->path, s->spec, job->requests,
+                                                  job->n_requests, take_view, s, &info);
+        if (is_cancelled(s)) break;
         end_video(s, st, &info);
     }
     pthread_mutex_lock(&s->lock);
@@ -86,14 +98,15 @@ static void *work(void *user)
 
 static nl_status make_items(struct nl_stream *s)
 {
-    const size_t floats = (size_t)s->spec->length * (size_t)s->spec->crop * (size_t)s->spec->crop * 3;
+    const size_t floats =
+        (size_t)s->spec->length * (size_t)s->spec->crop * (size_t)s->spec->crop * 3;
     NL_TRY(nl_calloc((size_t)s->depth, sizeof *s->items, &s->items));
     for (int i = 0; i < s->depth; i++) NL_TRY(nl_alloc(floats * sizeof(float), &s->items[i].clip));
     return NL_OK;
 }
 
-nl_status nl_stream_open(const struct nl_stream_job *jobs, int n_jobs, const struct nl_view_spec *spec, int depth,
-                         struct nl_stream **out)
+nl_status nl_stream_open(const struct nl_stream_job *jobs, int n_jobs,
+                         const struct nl_view_spec *spec, int depth, struct nl_stream **out)
 {
     struct nl_stream *s = NULL;
     *out = NULL;

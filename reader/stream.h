@@ -1,7 +1,8 @@
 /* stream.h - a list of videos decoded in the background, view by view, while the caller computes.
  *
- * One worker thread decodes the videos in order into a bounded number of clips that are reused. Items come
- * in the same order every time. A video that cannot be read is one item with its status and message.
+ * One worker thread decodes the videos in order into a bounded number of clips that are reused.
+ * Items come in the same order every time. A video that cannot be read is one item with its
+ * status and message.
  */
 #ifndef NL_STREAM_H
 #define NL_STREAM_H
@@ -33,10 +34,11 @@ struct nl_stream_item {
 struct nl_stream;
 
 /* `jobs` and `spec` are borrowed until the close. `depth` clips are kept at most (at least 1). */
-nl_status nl_stream_open(const struct nl_stream_job *jobs, int n_jobs, const struct nl_view_spec *spec, int depth,
+nl_status nl_stream_open(const struct nl_stream_job *jobs, int n_jobs,
+                         const struct nl_view_spec *spec, int depth,
                          struct nl_stream **out) NL_MUST_CHECK;
 
-/* The next item, waiting for it; NULL after the last. It is the caller's until nl_stream_release. */
+/* The next item, waiting for it; NULL after the last. It is the caller's until released. */
 struct nl_stream_item *nl_stream_next(struct nl_stream *stream);
 void nl_stream_release(struct nl_stream *stream, struct nl_stream_item *item);
 

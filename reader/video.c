@@ -1,126 +1,184 @@
 #include "reader/video.h"
 
-#include "reader/source.h"
+#include "reader/compat.h"
+#include "reader/container.h"
+#include "reader/picture.h"
 #include "src/core/memory.h"
-#include "src/core/text.h"
 
-#include <libavcodec/avcodec.h>
-#include <libavutil/display.h>
-#include <libswscale/swscale.h>
-
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
+enum {
+    STUCK = 1000
+}; /* errors in a row while draining, after which the decoder has no more frames */
+
 struct nl_video {
-    struct nl_source source;
-    AVFormatContext *format;
+    struct nl_container in;
+    struct nl_video_limits limits;
+    struct nl_video_info info;
+    struct nl_picture picture;
     AVCodecContext *decoder;
     AVPacket *packet;
     AVFrame *frame;
-    int stream, turns; /* quarter turns clockwise that make the picture upright */
-    bool draining;
-    struct SwsContext *scaler;
-    uint8_t *pixels, *turned; /* width * height * 3 of the coded picture, rows padded to `stride` */
-    size_t room;
-    int64_t stride;
-    struct nl_video_info info;
+    int64_t frames;    /* decoded so far */
+    int64_t held;      /* bytes of frames that the decoder holds */
+    bool too_much;     /* a frame was refused for limits.max_bytes */
+    bool no_memory;    /* a frame could not be allocated */
+    int turn;          /* degrees clockwise */
+    char trouble[256]; /* FFmpeg's words on the first packet that it could not decode */
 };
 
-/* Quarter turns from the display matrix; other angles stay as they are. */
-static int quarter_turns(const AVStream *stream)
+/* --- what the decoder holds ------------------------------------------------------------------ */
+
+struct held_frame {
+    struct nl_video *video;
+    int64_t bytes;
+};
+
+static void give_back(void *opaque, uint8_t *data)
 {
-    const uint8_t *matrix = av_stream_get_side_data(stream, AV_PKT_DATA_DISPLAYMATRIX, NULL);
-    if (!matrix) return 0;
-    const double angle = -av_display_rotation_get((const int32_t *)(const void *)matrix);
-    if (isnan(angle)) return 0;
-    return (int)((lrint(angle / 90) % 4 + 4) % 4);
+    (void)data;
+    struct held_frame *held = opaque;
+    held->video->held -= held->bytes;
+    nl_free(held);
 }
 
-static nl_status open_decoder(struct nl_video *v, int64_t max_pixels)
+static int64_t frame_bytes(const AVFrame *frame)
 {
-    AVCodecParameters *par = v->format->streams[v->stream]->codecpar;
-    const AVCodec *codec = avcodec_find_decoder(par->codec_id);
-    NL_REQUIRE(codec, NL_EIO, "no decoder for %s", avcodec_get_name(par->codec_id));
-    /* A size that only the header claims: the stream's own counts. */
-    if ((int64_t)par->width * par->height > max_pixels) par->width = par->height = 0;
+    int64_t bytes = 0;
+    for (int i = 0; i < AV_NUM_DATA_POINTERS && frame->buf[i]; i++)
+        bytes += (int64_t)frame->buf[i]->size;
+    return bytes;
+}
+
+/* Hangs a note on the frame that lives as long as its last reference, and counts its bytes. */
+static int note_frame(struct nl_video *v, AVFrame *frame)
+{
+    struct held_frame *held = NULL;
+    int slot = 0;
+    while (slot < AV_NUM_DATA_POINTERS && frame->buf[slot]) slot++;
+    if (slot == AV_NUM_DATA_POINTERS) return 0;
+    const int64_t bytes = frame_bytes(frame);
+    v->too_much = v->too_much || v->held + bytes > v->limits.max_bytes;
+    if (v->too_much || nl_calloc(1, sizeof *held, &held) != NL_OK) return AVERROR(ENOMEM);
+    *held = (struct held_frame){v, bytes};
+    frame->buf[slot] = av_buffer_create((uint8_t *)held, sizeof *held, give_back, held, 0);
+    if (!frame->buf[slot]) nl_free(held);
+    v->held += frame->buf[slot] ? bytes : 0;
+    return frame->buf[slot] ? 0 : AVERROR(ENOMEM);
+}
+
+static int get_frame_buffer(AVCodecContext *decoder, AVFrame *frame, int flags)
+{
+    struct nl_video *v = decoder->opaque;
+    int rc = avcodec_default_get_buffer2(decoder, frame, flags);
+    if (rc >= 0) {
+        rc = note_frame(v, frame);
+        if (rc < 0) av_frame_unref(frame);
+    }
+    v->no_memory = v->no_memory || rc == AVERROR(ENOMEM);
+    return rc;
+}
+
+/* --- opening --------------------------------------------------------------------------------- */
+
+static nl_status configure(struct nl_video *v)
+{
+    AVCodecContext *decoder = v->decoder;
+    if (avcodec_parameters_to_context(decoder, v->in.stream->codecpar) < 0)
+        return nl_fail(NL_ENOMEM, "%s: out of memory", v->in.name);
+    /* What the container says of the size is only a hint, and a wrong one must not stop the decoder
+     * that would know better. */
+    if ((int64_t)decoder->width * decoder->height > v->limits.max_pixels)
+        decoder->width = decoder->height = decoder->coded_width = decoder->coded_height = 0;
+    decoder->opaque = v;
+    decoder->get_buffer2 = get_frame_buffer;
+    decoder->max_pixels = v->limits.max_pixels;
+    decoder->thread_count = 1;
+    decoder->pkt_timebase = v->in.stream->time_base;
+    /* Without the stream's word on reordering take the level's: nothing was decoded to guess. */
+    if (decoder->codec_id == AV_CODEC_ID_H264)
+        decoder->strict_std_compliance = FF_COMPLIANCE_STRICT;
+    return NL_OK;
+}
+
+static nl_status open_decoder(struct nl_video *v)
+{
+    const enum AVCodecID id = v->in.stream->codecpar->codec_id;
+    const AVCodec *codec = avcodec_find_decoder(id);
+    NL_REQUIRE(codec, NL_EIO, "%s: no decoder for %s in this FFmpeg", v->in.name,
+               avcodec_get_name(id));
     v->decoder = avcodec_alloc_context3(codec);
+    NL_REQUIRE(v->decoder, NL_ENOMEM, "%s: out of memory", v->in.name);
+    NL_TRY(configure(v));
+    nl_ffmpeg_forget();
+    if (avcodec_open2(v->decoder, codec, NULL) >= 0) return NL_OK;
+    return nl_fail(NL_EIO, "%s: the decoder for %s does not open%s%s", v->in.name, codec->name,
+                   nl_ffmpeg_said()[0] ? ": " : "", nl_ffmpeg_said());
+}
+
+static double seconds_of(const struct nl_container *in)
+{
+    const AVStream *stream = in->stream;
+    if (stream->duration > 0) return (double)stream->duration * av_q2d(stream->time_base);
+    return in->format->duration > 0 ? (double)in->format->duration / AV_TIME_BASE : 0;
+}
+
+static void describe(struct nl_video *v, int64_t packets)
+{
+    const struct nl_container *in = &v->in;
+    const AVRational rate = av_guess_frame_rate(in->format, in->stream, NULL);
+    const AVCodecParameters *about = in->stream->codecpar;
+    const bool sideways = v->turn % 180 != 0;
+    v->info = (struct nl_video_info){
+        .width = sideways ? about->height : about->width,
+        .height = sideways ? about->width : about->height,
+        .frames = packets,
+        .seconds = seconds_of(in),
+        .fps = rate.num > 0 && rate.den > 0 ? av_q2d(rate) : 0,
+    };
+    snprintf(v->info.codec, sizeof v->info.codec, "%s", avcodec_get_name(about->codec_id));
+    snprintf(v->info.container, sizeof v->info.container, "%s", in->format->iformat->name);
+}
+
+static nl_status open_video(struct nl_video *v, const char *path)
+{
+    int64_t packets;
+    NL_TRY(nl_container_open(path, &v->limits, &v->in));
     v->packet = av_packet_alloc();
     v->frame = av_frame_alloc();
-    NL_REQUIRE(v->decoder && v->packet && v->frame, NL_ENOMEM, "out of memory for a video");
-    int code = avcodec_parameters_to_context(v->decoder, par);
-    v->decoder->thread_count = 1;
-    v->decoder->max_pixels = max_pixels;
-    v->decoder->pkt_timebase = v->format->streams[v->stream]->time_base;
-    if (code >= 0) code = avcodec_open2(v->decoder, codec, NULL);
-    NL_REQUIRE(code >= 0, NL_EIO, "the %s decoder does not open (%s)", codec->name, nl_av_error(code));
-    return NL_OK;
+    NL_REQUIRE(v->packet && v->frame, NL_ENOMEM, "%s: out of memory", v->in.name);
+    NL_TRY(open_decoder(v)); /* before counting: a long file without a decoder fails at once */
+    v->turn = nl_picture_turn(nl_display_matrix(v->in.stream));
+    NL_TRY(nl_container_count(&v->in, &packets));
+    describe(v, packets);
+    return nl_container_rewind(&v->in);
 }
 
-static void describe(struct nl_video *v)
+nl_status nl_video_open(const char *path, const struct nl_video_limits *limits,
+                        struct nl_video **out)
 {
-    const AVStream *stream = v->format->streams[v->stream];
-    const double fps = av_q2d(stream->avg_frame_rate);
-    const bool across = v->turns % 2;
-    v->info.width = across ? stream->codecpar->height : stream->codecpar->width;
-    v->info.height = across ? stream->codecpar->width : stream->codecpar->height;
-    v->info.fps = isfinite(fps) ? fps : 0;
-    snprintf(v->info.codec, sizeof v->info.codec, "%s", avcodec_get_name(stream->codecpar->codec_id));
-    snprintf(v->info.container, sizeof v->info.container, "%s", v->format->iformat->name);
-    if (v->format->duration > 0) v->info.seconds = (double)v->format->duration / AV_TIME_BASE;
-}
-
-static nl_status open_stream(struct nl_video *v, int64_t max_pixels)
-{
-    NL_TRY(nl_source_demux(&v->source, max_pixels, &v->format));
-    v->stream = av_find_best_stream(v->format, AVMEDIA_TYPE_VIDEO, -1, -1, NULL, 0);
-    NL_REQUIRE(v->stream >= 0, NL_EIO, "no video stream");
-    for (unsigned i = 0; i < v->format->nb_streams; i++)
-        v->format->streams[i]->discard = (int)i == v->stream ? AVDISCARD_DEFAULT : AVDISCARD_ALL;
-    v->turns = quarter_turns(v->format->streams[v->stream]);
-    describe(v);
-    const AVCodecParameters *par = v->format->streams[v->stream]->codecpar;
-    const int64_t width = par->width, height = par->height;
-    NL_TRY(open_decoder(v, max_pixels));
-    bool end;
-    NL_TRY(nl_video_next(v, &end)); /* the first frame tells whether there is any, and the true size */
-    NL_REQUIRE(!end || width * height <= max_pixels, NL_EIO, "%lldx%lld pixels, over the limit of %lld", (long long)width,
-               (long long)height, (long long)max_pixels);
-    NL_REQUIRE(!end, NL_EIO, "no frame could be decoded");
-    v->info.width = v->turns % 2 ? v->frame->height : v->frame->width;
-    v->info.height = v->turns % 2 ? v->frame->width : v->frame->height;
-    return NL_OK;
-}
-
-nl_status nl_video_open(const char *path, int64_t max_pixels, struct nl_video **out)
-{
-    struct nl_video *v = NULL;
-    char name[1024];
+    struct nl_video *v;
     *out = NULL;
     NL_TRY(nl_calloc(1, sizeof *v, &v));
-    v->source.fd = -1;
-    nl_status st = nl_source_open(path, &v->source);
-    const bool named = st != NL_OK; /* the file layer says the path itself */
-    if (st == NL_OK) st = open_stream(v, max_pixels);
-    if (st == NL_OK) {
-        *out = v;
-        return NL_OK;
-    }
-    nl_video_close(v);
-    return named ? st : nl_fail(st, "%s: %s", nl_text_escape(path, name, sizeof name), nl_error());
+    v->in.fd = -1;
+    if (limits) v->limits = *limits;
+    if (!v->limits.max_pixels) v->limits.max_pixels = 64000000;
+    if (!v->limits.max_bytes) v->limits.max_bytes = (int64_t)384 << 20;
+    const nl_status st = open_video(v, path);
+    if (st == NL_OK) *out = v;
+    if (st != NL_OK) nl_video_close(v);
+    return st;
 }
 
 void nl_video_close(struct nl_video *v)
 {
     if (!v) return;
-    sws_freeContext(v->scaler);
     av_frame_free(&v->frame);
     av_packet_free(&v->packet);
-    avcodec_free_context(&v->decoder);
-    avformat_close_input(&v->format);
-    nl_source_close(&v->source);
-    nl_free(v->pixels);
-    nl_free(v->turned);
+    avcodec_free_context(&v->decoder); /* after the frame: its note points into v */
+    nl_picture_clear(&v->picture);
+    nl_container_clear(&v->in);
     nl_free(v);
 }
 
@@ -129,107 +187,94 @@ const struct nl_video_info *nl_video_about(const struct nl_video *v)
     return &v->info;
 }
 
-/* Whole again: demuxers differ in how exactly they seek, so the container is opened anew. */
+const char *nl_video_name(const struct nl_video *v)
+{
+    return v->in.name;
+}
+
+/* --- decoding -------------------------------------------------------------------------------- */
+
+/* A packet could not be decoded: remembered and passed over, unless that was for want of memory,
+ * which would make the number of frames depend on the machine. */
+static nl_status meet_trouble(struct nl_video *v)
+{
+    if (!v->trouble[0]) snprintf(v->trouble, sizeof v->trouble, "%s", nl_ffmpeg_said());
+    nl_ffmpeg_forget();
+    NL_REQUIRE(!v->too_much, NL_EIO, "%s: its frames need more than the limit of %lld MiB",
+               v->in.name, (long long)(v->limits.max_bytes >> 20));
+    NL_REQUIRE(!v->no_memory, NL_ENOMEM, "%s: out of memory for a frame", v->in.name);
+    return NL_OK;
+}
+
+/* Gives the decoder one packet, or the news that there are no more. */
+static nl_status feed(struct nl_video *v)
+{
+    bool got;
+    NL_TRY(nl_container_packet(&v->in, v->packet, &got));
+    const int rc = avcodec_send_packet(v->decoder, got ? v->packet : NULL);
+    av_packet_unref(v->packet);
+    return rc < 0 && rc != AVERROR_EOF ? meet_trouble(v) : NL_OK;
+}
+
+static nl_status finish(struct nl_video *v, bool *got)
+{
+    const char *why = v->trouble;
+    *got = false;
+    v->info.frames = v->frames;
+    if (v->frames) return NL_OK;
+    return nl_fail(NL_EIO, "%s: no frame could be decoded%s%s", v->in.name, why[0] ? ": " : "",
+                   why);
+}
+
+static bool usable(const AVFrame *frame)
+{
+    return frame->data[0] && frame->width > 0 && frame->height > 0;
+}
+
+static void count_frame(struct nl_video *v)
+{
+    const bool sideways = v->turn % 180 != 0;
+    v->frames++;
+    v->info.width = sideways ? v->frame->height : v->frame->width;
+    v->info.height = sideways ? v->frame->width : v->frame->height;
+    if (v->frames > v->info.frames) v->info.frames = v->frames;
+}
+
+nl_status nl_video_next(struct nl_video *v, bool *got)
+{
+    int errors = 0;
+    *got = false;
+    nl_ffmpeg_forget();
+    while (errors < STUCK) {
+        const int rc = avcodec_receive_frame(v->decoder, v->frame);
+        if (rc == 0 && usable(v->frame)) {
+            count_frame(v);
+            *got = true;
+            return NL_OK;
+        }
+        if (rc == AVERROR_EOF) break;
+        if (rc < 0 && rc != AVERROR(EAGAIN)) {
+            NL_TRY(meet_trouble(v));
+            errors++;
+        }
+        if (rc < 0) NL_TRY(feed(v));
+    }
+    return finish(v, got);
+}
+
+nl_status nl_video_image(struct nl_video *v, struct nl_image *bgr)
+{
+    NL_REQUIRE(usable(v->frame), NL_EINVAL, "%s: no frame was decoded yet", v->in.name);
+    return nl_picture_convert(&v->picture, v->frame, v->turn, v->in.name, bgr);
+}
+
 nl_status nl_video_rewind(struct nl_video *v)
 {
-    avcodec_flush_buffers(v->decoder);
-    v->draining = false;
-    avformat_close_input(&v->format);
-    NL_REQUIRE(avio_seek(v->source.io, 0, SEEK_SET) >= 0, NL_EIO, "the file does not rewind");
-    NL_TRY(nl_source_demux(&v->source, v->decoder->max_pixels, &v->format));
-    NL_REQUIRE(v->stream < (int)v->format->nb_streams, NL_EIO, "the container has changed");
-    for (unsigned i = 0; i < v->format->nb_streams; i++)
-        v->format->streams[i]->discard = (int)i == v->stream ? AVDISCARD_DEFAULT : AVDISCARD_ALL;
-    return NL_OK;
-}
-
-/* The next packet of the video stream; false at the end of what can be read. */
-static bool next_packet(struct nl_video *v)
-{
-    while (av_read_frame(v->format, v->packet) >= 0) {
-        if (v->packet->stream_index == v->stream) return true;
-        av_packet_unref(v->packet);
-    }
-    return false;
-}
-
-nl_status nl_video_count_packets(struct nl_video *v, int64_t *count)
-{
-    NL_TRY(nl_video_rewind(v));
-    for (*count = 0; next_packet(v); av_packet_unref(v->packet))
-        if (v->packet->size > 0 && !(v->packet->flags & AV_PKT_FLAG_DISCARD)) ++*count;
-    v->info.frames = *count;
-    return nl_video_rewind(v);
-}
-
-/* Feeds the decoder; damaged packets are its affair. */
-static void feed(struct nl_video *v)
-{
-    if (!next_packet(v)) {
-        v->draining = true;
-        avcodec_send_packet(v->decoder, NULL);
-        return;
-    }
-    avcodec_send_packet(v->decoder, v->packet);
-    av_packet_unref(v->packet);
-}
-
-nl_status nl_video_next(struct nl_video *v, bool *end)
-{
-    for (;;) {
-        const int code = avcodec_receive_frame(v->decoder, v->frame);
-        *end = code == AVERROR_EOF || (v->draining && code < 0);
-        if (*end) return NL_OK;
-        NL_REQUIRE(code != AVERROR(ENOMEM), NL_ENOMEM, "out of memory while decoding");
-        if (code >= 0 && v->frame->width > 0 && v->frame->height > 0) return NL_OK;
-        if (code < 0) feed(v);
-    }
-}
-
-static nl_status make_room(struct nl_video *v, int width, int height)
-{
-    size_t bytes;
-    v->stride = ((int64_t)width + 31) / 32 * 32 * 3; /* swscale leaves columns out where a row has no room for eight */
-    NL_TRY(nl_size_mul((size_t)v->stride, (size_t)height, &bytes));
-    if (bytes <= v->room) return NL_OK;
-    nl_free(v->pixels);
-    nl_free(v->turned);
-    v->pixels = v->turned = NULL;
-    v->room = 0;
-    NL_TRY(nl_alloc(bytes + 64, &v->pixels)); /* swscale may write past a row's end */
-    if (v->turns) NL_TRY(nl_alloc((size_t)width * (size_t)height * 3, &v->turned));
-    v->room = bytes;
-    return NL_OK;
-}
-
-/* Pixel (y, x) of the upright picture from the coded one of width w and height h. */
-static void turn(const struct nl_video *v, int w, int h)
-{
-    const int out_width = v->turns % 2 ? h : w, out_height = v->turns % 2 ? w : h;
-    for (int y = 0; y < out_height; y++)
-        for (int x = 0; x < out_width; x++) {
-            const int from_y = v->turns == 1 ? h - 1 - x : v->turns == 2 ? h - 1 - y : x;
-            const int from_x = v->turns == 1 ? y : v->turns == 2 ? w - 1 - x : w - 1 - y;
-            memcpy(v->turned + ((size_t)y * (size_t)out_width + (size_t)x) * 3,
-                   v->pixels + (int64_t)from_y * v->stride + 3 * (int64_t)from_x, 3);
-        }
-}
-
-nl_status nl_video_picture(struct nl_video *v, const uint8_t **pixels, int64_t *stride, int64_t *height, int64_t *width)
-{
-    const int w = v->frame->width, h = v->frame->height;
-    NL_TRY(make_room(v, w, h));
-    v->scaler = sws_getCachedContext(v->scaler, w, h, (enum AVPixelFormat)v->frame->format, w, h, AV_PIX_FMT_BGR24,
-                                     SWS_BICUBIC, NULL, NULL, NULL);
-    NL_REQUIRE(v->scaler, NL_EIO, "no conversion from pixel format %d to RGB", v->frame->format);
-    uint8_t *const rows[4] = {v->pixels};
-    const int strides[4] = {(int)v->stride};
-    const int code = sws_scale(v->scaler, (const uint8_t *const *)v->frame->data, v->frame->linesize, 0, h, rows, strides);
-    NL_REQUIRE(code == h, NL_EIO, "a frame of %dx%d could not be converted", w, h);
-    if (v->turns) turn(v, w, h);
-    *pixels = v->turns ? v->turned : v->pixels;
-    *height = v->turns % 2 ? w : h;
-    *width = v->turns % 2 ? h : w;
-    *stride = v->turns ? 3 * *width : v->stride;
-    return NL_OK;
+    av_frame_unref(v->frame);
+    avcodec_free_context(&v->decoder);
+    v->frames = 0;
+    v->too_much = v->no_memory = false;
+    v->trouble[0] = '\0';
+    NL_TRY(nl_container_rewind(&v->in));
+    return open_decoder(v);
 }

@@ -1,266 +1,341 @@
 #include "reader/views.h"
 
+#include "reader/layout.h"
 #include "src/core/memory.h"
-#include "src/core/text.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* A frame that views need. */
-struct slot {
+/* A frame that some position needs. */
+struct kept {
     int64_t index;
-    int uses; /* views not yet given out that need it */
-    struct nl_image image; /* pixels NULL until it is decoded */
+    int uses;        /* by positions not yet given out */
+    uint8_t *pixels; /* NULL until it is decoded, and after its last use */
+    struct nl_cut cut[NL_CROPS_MAX];
 };
 
-/* A distinct view. */
-struct planned {
-    int temporal, spatial, weight;
-    int64_t start;
+/* Positions that show the same frames. */
+struct group {
+    int temporal;
+    int weight[NL_CROPS_MAX]; /* by spatial index; 0: not requested */
 };
 
-struct reading {
-    const struct nl_view_spec *spec;
+struct nl_views {
+    struct nl_view_spec spec;
     struct nl_video *video;
-    struct planned *views;
-    int n_views, given;
-    struct slot *slots; /* sorted by index */
-    int n_slots;
-    const struct nl_image **frames; /* [length], of the view being given out */
+    struct nl_view_request *requests; /* sorted by position */
+    int n_requests;
+
+    int64_t n; /* the number of frames that the plan believes in */
+    struct group *groups;
+    int n_groups, given;
+    struct kept *kept; /* sorted by index */
+    size_t n_kept;
+    bool used[NL_CROPS_MAX];
+    int64_t decoded;
+    bool ended, second, restart;
+
     struct nl_resizer resizer;
-    uint8_t *spare; /* pixels of the last frame that nobody needs any more */
-    size_t spare_bytes;
+    uint8_t **spare; /* buffers of frame_bytes each, as many as n_kept has room for */
+    size_t n_spare, frame_bytes;
+    float level[256]; /* what a pixel's value becomes */
 };
+
+/* --- planning -------------------------------------------------------------------------------- */
+
+static int by_position(const void *a, const void *b)
+{
+    const struct nl_view_request *x = a, *y = b;
+    if (x->temporal != y->temporal) return x->temporal < y->temporal ? -1 : 1;
+    return (x->spatial > y->spatial) - (x->spatial < y->spatial);
+}
 
 static int by_index(const void *a, const void *b)
 {
-    const struct slot *one = a, *two = b;
-    return (one->index > two->index) - (one->index < two->index);
+    const struct kept *x = a, *y = b;
+    return (x->index > y->index) - (x->index < y->index);
 }
 
-static struct slot *slot_of(const struct reading *r, int64_t index)
+/* Positions show the same frames if they start at the same one, and come in ascending order. */
+static struct group *group_of(struct nl_views *v, int temporal)
 {
-    const struct slot key = {.index = index};
-    return bsearch(&key, r->slots, (size_t)r->n_slots, sizeof *r->slots, by_index);
+    const int64_t start = nl_view_frame(&v->spec, v->n, temporal, 0);
+    struct group *last = v->n_groups ? &v->groups[v->n_groups - 1] : NULL;
+    if (last && nl_view_frame(&v->spec, v->n, last->temporal, 0) == start) return last;
+    v->groups[v->n_groups] = (struct group){.temporal = temporal};
+    return &v->groups[v->n_groups++];
 }
 
-/* Where a crop begins in the resized frame, mirrored or not: equal for views that look alike. */
-static nl_status place(const struct reading *r, int spatial, int64_t at[3])
+static void plan_groups(struct nl_views *v)
 {
-    const struct nl_video_info *info = nl_video_about(r->video);
-    int64_t height, width;
-    nl_view_size(r->spec, info->height, info->width, &height, &width);
-    at[2] = spatial / 3;
-    return nl_view_crop(r->spec, height, width, spatial, &at[0], &at[1]);
+    v->n_groups = 0;
+    for (int i = 0; i < v->n_requests; i++)
+        group_of(v, v->requests[i].temporal)->weight[v->requests[i].spatial]++;
 }
 
-static nl_status plan_view(struct reading *r, int64_t frames, struct nl_view_request request)
+static nl_status plan_frames(struct nl_views *v)
 {
-    int64_t at[3], other[3];
-    NL_REQUIRE(request.temporal >= 0 && request.temporal < r->spec->positions && request.spatial >= 0 &&
-                   request.spatial < 6,
-               NL_EUSAGE, "no view %d,%d: temporal positions are 0 to %d, crops 0 to 5", request.temporal,
-               request.spatial, r->spec->positions - 1);
-    const int64_t start = nl_view_start(r->spec, frames, request.temporal);
-    NL_TRY(place(r, request.spatial, at));
-    for (int i = 0; i < r->n_views; i++) {
-        NL_TRY(place(r, r->views[i].spatial, other));
-        if (r->views[i].start != start || memcmp(at, other, sizeof at) != 0) continue;
-        r->views[i].weight++;
-        return NL_OK;
+    const size_t length = (size_t)v->spec.length;
+    size_t most, count = 0;
+    NL_TRY(nl_size_mul((size_t)v->n_groups, length, &most));
+    NL_TRY(nl_calloc(most, sizeof *v->kept, &v->kept));
+    NL_TRY(nl_calloc(most, sizeof *v->spare, &v->spare));
+    for (int g = 0; g < v->n_groups; g++)
+        for (int k = 0; k < v->spec.length; k++)
+            v->kept[count++].index = nl_view_frame(&v->spec, v->n, v->groups[g].temporal, k);
+    qsort(v->kept, count, sizeof *v->kept, by_index);
+    v->n_kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        const int64_t index = v->kept[i].index;
+        if (!v->n_kept || v->kept[v->n_kept - 1].index != index)
+            v->kept[v->n_kept++] = (struct kept){.index = index};
+        v->kept[v->n_kept - 1].uses++;
     }
-    r->views[r->n_views++] = (struct planned){request.temporal, request.spatial, 1, start};
     return NL_OK;
 }
 
-/* Slots for all frames of all views, each once, with the number of views that use it. */
-static void plan_slots(struct reading *r, int64_t frames)
+static void drop_plan(struct nl_views *v)
 {
-    int n = 0;
-    for (int i = 0; i < r->n_views; i++)
-        for (int k = 0; k < r->spec->length; k++)
-            r->slots[n++] = (struct slot){.index = nl_view_frame(r->spec, frames, r->views[i].start, k), .uses = 1};
-    qsort(r->slots, (size_t)n, sizeof *r->slots, by_index);
-    r->n_slots = 0;
+    for (size_t i = 0; i < v->n_kept; i++) nl_free(v->kept[i].pixels);
+    for (size_t i = 0; i < v->n_spare; i++) nl_free(v->spare[i]);
+    nl_free(v->kept);
+    nl_free(v->spare);
+    v->kept = NULL;
+    v->spare = NULL;
+    v->n_kept = v->n_spare = 0;
+}
+
+/* For a video of `n` frames, from its first frame on. */
+static nl_status plan(struct nl_views *v, int64_t n)
+{
+    drop_plan(v);
+    v->n = n > 0 ? n : 1;
+    v->given = 0;
+    v->decoded = 0;
+    v->ended = false;
+    plan_groups(v);
+    return plan_frames(v);
+}
+
+/* --- opening --------------------------------------------------------------------------------- */
+
+static nl_status check_requests(const struct nl_view_spec *spec,
+                                const struct nl_view_request *requests, int n)
+{
+    NL_REQUIRE(n > 0, NL_EUSAGE, "views: none asked for");
     for (int i = 0; i < n; i++) {
-        if (r->n_slots && r->slots[r->n_slots - 1].index == r->slots[i].index)
-            r->slots[r->n_slots - 1].uses++;
-        else
-            r->slots[r->n_slots++] = r->slots[i];
-    }
-}
-
-static void drop_plan(struct reading *r)
-{
-    for (int i = 0; i < r->n_slots; i++) nl_free(r->slots[i].image.pixels);
-    nl_free(r->slots);
-    nl_free(r->views);
-    r->slots = NULL;
-    r->views = NULL;
-    r->n_slots = r->n_views = r->given = 0;
-}
-
-static nl_status plan(struct reading *r, int64_t frames, const struct nl_view_request *requests, int n)
-{
-    size_t slots;
-    drop_plan(r);
-    NL_TRY(nl_size_mul((size_t)n, (size_t)r->spec->length, &slots));
-    NL_TRY(nl_calloc((size_t)n, sizeof *r->views, &r->views));
-    NL_TRY(nl_calloc(slots, sizeof *r->slots, &r->slots));
-    for (int i = 0; i < n; i++) {
-        const struct nl_view_request all = {i / r->spec->crops, i % r->spec->crops};
-        NL_TRY(plan_view(r, frames, requests ? requests[i] : all));
-    }
-    plan_slots(r, frames);
-    return NL_OK;
-}
-
-static void swap_channels(struct nl_image *image)
-{
-    uint8_t *p = image->pixels;
-    for (int64_t i = 0; i < image->height * image->width; i++, p += 3) {
-        const uint8_t blue = p[0];
-        p[0] = p[2];
-        p[2] = blue;
-    }
-}
-
-/* Memory for one resized frame: the spare one if it fits. */
-static nl_status image_memory(struct reading *r, struct nl_image *image)
-{
-    size_t bytes;
-    NL_REQUIRE(image->height > 0 && image->width > 0 && image->height <= NL_VIDEO_PIXELS_MAX / image->width, NL_EIO,
-               "a frame of %lldx%lld after resizing", (long long)image->width, (long long)image->height);
-    NL_TRY(nl_size_mul((size_t)(image->height * image->width), 3, &bytes));
-    if (r->spare && r->spare_bytes == bytes) {
-        image->pixels = r->spare;
-        r->spare = NULL;
-        return NL_OK;
-    }
-    return nl_alloc(bytes, &image->pixels);
-}
-
-static nl_status keep_frame(struct reading *r, struct slot *slot)
-{
-    const uint8_t *pixels;
-    int64_t stride, height, width;
-    NL_TRY(nl_video_picture(r->video, &pixels, &stride, &height, &width));
-    nl_view_size(r->spec, height, width, &slot->image.height, &slot->image.width);
-    NL_TRY(image_memory(r, &slot->image));
-    NL_TRY(nl_resize_image(&r->resizer, pixels, stride, height, width, &slot->image));
-    swap_channels(&slot->image);
-    return NL_OK;
-}
-
-static void release(struct reading *r, struct slot *slot)
-{
-    if (--slot->uses > 0) return;
-    nl_free(r->spare);
-    r->spare = slot->image.pixels;
-    r->spare_bytes = (size_t)(slot->image.height * slot->image.width) * 3;
-    slot->image.pixels = NULL;
-}
-
-/* Gives out the views, in order, whose frames are all there. */
-static nl_status give(struct reading *r, int64_t frames, nl_view_sink *sink, void *user)
-{
-    for (; r->given < r->n_views; r->given++) {
-        const struct planned *view = &r->views[r->given];
-        for (int k = 0; k < r->spec->length; k++) {
-            const struct slot *slot = slot_of(r, nl_view_frame(r->spec, frames, view->start, k));
-            if (!slot->image.pixels) return NL_OK;
-            r->frames[k] = &slot->image;
-        }
-        const struct nl_view whole = {view->temporal, view->spatial, view->weight, r->spec, r->frames};
-        NL_TRY(sink(user, &whole));
-        for (int k = 0; k < r->spec->length; k++)
-            release(r, slot_of(r, nl_view_frame(r->spec, frames, view->start, k)));
+        const struct nl_view_request w = requests[i];
+        NL_REQUIRE(w.temporal >= 0 && w.temporal < spec->positions, NL_EUSAGE,
+                   "views: want a temporal position from 0 to %d, got %d", spec->positions - 1,
+                   w.temporal);
+        NL_REQUIRE(w.spatial >= 0 && w.spatial < nl_view_crops(spec), NL_EUSAGE,
+                   "views: want a spatial position from 0 to %d, got %d", nl_view_crops(spec) - 1,
+                   w.spatial);
     }
     return NL_OK;
 }
 
-/* One pass over the video, believing that it has `frames`; *decoded says how many it had. */
-static nl_status pass(struct reading *r, int64_t frames, nl_view_sink *sink, void *user, int64_t *decoded)
+static nl_status set_requests(struct nl_views *v, const struct nl_view_request *requests, int n)
 {
-    bool end = false;
-    for (*decoded = 0;; ++*decoded) {
-        NL_TRY(nl_video_next(r->video, &end));
-        if (end) return NL_OK;
-        struct slot *slot = slot_of(r, *decoded);
-        if (!slot || slot->image.pixels || slot->uses == 0) continue;
-        NL_TRY(keep_frame(r, slot));
-        NL_TRY(give(r, frames, sink, user));
-    }
+    const int crops = v->spec.crops;
+    v->n_requests = requests ? n : v->spec.positions * crops;
+    NL_TRY(nl_calloc((size_t)(v->n_requests > 0 ? v->n_requests : 1), sizeof *v->requests,
+                     &v->requests));
+    for (int i = 0; i < v->n_requests; i++)
+        v->requests[i] = requests ? requests[i] : (struct nl_view_request){i / crops, i % crops};
+    NL_TRY(check_requests(&v->spec, v->requests, v->n_requests));
+    qsort(v->requests, (size_t)v->n_requests, sizeof *v->requests, by_position);
+    for (int i = 0; i < v->n_requests; i++) v->used[v->requests[i].spatial] = true;
+    for (int i = 0; i < 256; i++)
+        v->level[i] = ((float)i - (float)v->spec.mean) / (float)v->spec.std;
+    NL_TRY(nl_layout_bytes(&v->spec, v->used, &v->frame_bytes));
+    return nl_calloc((size_t)v->n_requests, sizeof *v->groups, &v->groups);
 }
 
-static nl_status read_all(struct reading *r, const struct nl_view_request *requests, int n, nl_view_sink *sink, void *user,
-                          struct nl_video_info *info)
+static nl_status open_views(struct nl_views *v, const char *path,
+                            const struct nl_video_limits *limits,
+                            const struct nl_view_request *requests, int n)
 {
-    int64_t frames, decoded = 0;
-    NL_TRY(nl_video_count_packets(r->video, &frames));
-    for (int attempt = 0; attempt < 2; attempt++) {
-        if (frames > 0) {
-            NL_TRY(plan(r, frames, requests, n));
-            NL_TRY(pass(r, frames, sink, user, &decoded));
-        }
-        *info = *nl_video_about(r->video);
-        info->frames = decoded;
-        if (decoded == frames && frames > 0) return NL_OK;
-        NL_REQUIRE(decoded > 0 && attempt == 0, NL_EIO, "the number of frames changes from one decoding to the next");
-        NL_TRY(sink(user, NULL));
-        NL_TRY(nl_video_rewind(r->video));
-        frames = decoded;
-    }
+    NL_TRY(nl_view_spec_check(&v->spec));
+    NL_TRY(set_requests(v, requests, n));
+    NL_TRY(nl_video_open(path, limits, &v->video));
+    return plan(v, nl_video_about(v->video)->frames);
+}
+
+static void close_views(struct nl_views *v)
+{
+    drop_plan(v);
+    nl_resizer_clear(&v->resizer);
+    nl_video_close(v->video);
+    nl_free(v->groups);
+    nl_free(v->requests);
+}
+
+/* --- decoding -------------------------------------------------------------------------------- */
+
+static struct kept *find(const struct nl_views *v, int64_t index)
+{
+    const struct kept key = {.index = index};
+    return bsearch(&key, v->kept, v->n_kept, sizeof *v->kept, by_index);
+}
+
+static struct kept *frame_of(const struct nl_views *v, const struct group *g, int k)
+{
+    return find(v, nl_view_frame(&v->spec, v->n, g->temporal, k));
+}
+
+static nl_status keep(struct nl_views *v, struct kept *frame)
+{
+    struct nl_image image;
+    struct nl_layout layout;
+    NL_TRY(nl_video_image(v->video, &image));
+    if (v->n_spare)
+        frame->pixels = v->spare[--v->n_spare];
+    else
+        NL_TRY(nl_alloc(v->frame_bytes, &frame->pixels));
+    nl_layout_make(&v->spec, v->used, image.width, image.height, &layout);
+    memcpy(frame->cut, layout.cut, sizeof frame->cut);
+    for (int i = 0; i < layout.n_strips; i++)
+        NL_TRY(nl_resizer_run(&v->resizer, &image, &layout.strip[i],
+                              frame->pixels + layout.strip_at[i]));
     return NL_OK;
 }
 
-nl_status nl_views_read(const char *path, const struct nl_view_spec *spec, const struct nl_view_request *requests,
-                        int n_requests, nl_view_sink *sink, void *user, struct nl_video_info *info)
+/* The end was met. Starts over where it was elsewhere than planned. */
+static nl_status meet_end(struct nl_views *v)
 {
-    struct reading r = {.spec = spec};
-    const int n = requests ? n_requests : spec->positions * spec->crops;
-    char name[1024];
-    NL_TRY(nl_video_open(path, NL_VIDEO_PIXELS_MAX, &r.video));
-    nl_status st = nl_calloc((size_t)spec->length, sizeof *r.frames, &r.frames);
-    if (st == NL_OK) st = read_all(&r, requests, n, sink, user, info);
-    if (st == NL_EIO || st == NL_EUSAGE)
-        st = nl_fail(st, "%s: %s", nl_text_escape(path, name, sizeof name), nl_error());
-    drop_plan(&r);
-    nl_resizer_clear(&r.resizer);
-    nl_free(r.spare);
-    nl_free(r.frames);
-    nl_video_close(r.video);
-    return st;
+    v->ended = true;
+    if (v->decoded == v->n) return NL_OK;
+    NL_REQUIRE(!v->second, NL_EIO, "%s: %lld frames when decoded once, %lld when decoded again",
+               nl_video_name(v->video), (long long)v->n, (long long)v->decoded);
+    v->second = true;
+    v->restart = v->given > 0;
+    NL_TRY(nl_video_rewind(v->video));
+    return plan(v, v->decoded);
 }
 
-static void write_row(const uint8_t *restrict pixels, int64_t count, float mean, float std, float *restrict out)
+static nl_status step(struct nl_views *v)
 {
-    for (int64_t i = 0; i < count; i++) out[i] = ((float)pixels[i] - mean) / std;
+    bool got;
+    NL_TRY(nl_video_next(v->video, &got));
+    if (!got) return meet_end(v);
+    struct kept *frame = find(v, v->decoded++);
+    return frame ? keep(v, frame) : NL_OK;
 }
 
-static void mirror_row(float *row, int64_t pixels)
+/* Whether the next position can be given out. The last one waits for the end, which tells whether
+ * all of them were cut at the right places. */
+static bool ready(const struct nl_views *v)
 {
-    for (int64_t a = 0, b = pixels - 1; a < b; a++, b--)
-        for (int c = 0; c < 3; c++) {
-            const float keep = row[3 * a + c];
-            row[3 * a + c] = row[3 * b + c];
-            row[3 * b + c] = keep;
-        }
+    if (v->given == v->n_groups - 1) return v->ended;
+    for (int k = 0; k < v->spec.length; k++)
+        if (!frame_of(v, &v->groups[v->given], k)->pixels) return false;
+    return true;
+}
+
+/* --- clips ----------------------------------------------------------------------------------- */
+
+static bool same_cut(const struct nl_cut *a, const struct nl_cut *b)
+{
+    return a->offset == b->offset && a->stride == b->stride && a->mirrored == b->mirrored;
+}
+
+/* Whether crops a and b of a position are the same in all its frames, as in square ones. */
+static bool same_clip(const struct nl_views *v, const struct group *g, int a, int b)
+{
+    for (int k = 0; k < v->spec.length; k++) {
+        const struct kept *frame = frame_of(v, g, k);
+        if (!same_cut(&frame->cut[a], &frame->cut[b])) return false;
+    }
+    return true;
+}
+
+/* The earliest crop of the position that shows what crop s shows; s itself if none does. */
+static int first_like(const struct nl_views *v, const struct group *g, int s)
+{
+    for (int earlier = 0; earlier < s; earlier++)
+        if (g->weight[earlier] && same_clip(v, g, earlier, s)) return earlier;
+    return s;
+}
+
+/* BGR bytes to RGB levels; backwards where the crop is mirrored. */
+static void write_row(const float *restrict level, const uint8_t *restrict from, int pixels,
+                      bool mirrored, float *restrict to)
+{
+    const ptrdiff_t step = mirrored ? -3 : 3;
+    if (mirrored) from += 3 * ((ptrdiff_t)pixels - 1);
+    for (int x = 0; x < pixels; x++, from += step, to += 3) {
+        to[0] = level[from[2]];
+        to[1] = level[from[1]];
+        to[2] = level[from[0]];
+    }
 }
 
 nl_status nl_view_write(const struct nl_view *view, float *clip)
 {
-    const struct nl_view_spec *spec = view->spec;
-    const int64_t row = 3 * (int64_t)spec->crop;
-    for (int k = 0; k < spec->length; k++) {
-        const struct nl_image *image = view->frames[k];
-        int64_t top, left;
-        NL_TRY(nl_view_crop(spec, image->height, image->width, view->spatial, &top, &left));
-        for (int64_t y = 0; y < spec->crop; y++, clip += row) {
-            write_row(image->pixels + ((top + y) * image->width + left) * 3, row, (float)spec->mean, (float)spec->std, clip);
-            if (view->spatial >= 3) mirror_row(clip, spec->crop);
-        }
+    const struct nl_views *v = view->video;
+    const int crop = v->spec.crop;
+    for (int k = 0; k < v->spec.length; k++) {
+        const struct kept *frame = frame_of(v, &v->groups[v->given], k);
+        const struct nl_cut *cut = &frame->cut[view->spatial];
+        const uint8_t *row = frame->pixels + cut->offset;
+        for (int y = 0; y < crop; y++, row += cut->stride, clip += 3 * (ptrdiff_t)crop)
+            write_row(v->level, row, crop, cut->mirrored, clip);
     }
     return NL_OK;
+}
+
+/* --- giving them out ------------------------------------------------------------------------- */
+
+static void release(struct nl_views *v, struct kept *frame)
+{
+    if (--frame->uses > 0) return;
+    v->spare[v->n_spare++] = frame->pixels;
+    frame->pixels = NULL;
+}
+
+/* The views of the next position, whose frames are all there. */
+static nl_status give(struct nl_views *v, nl_view_sink *sink, void *user)
+{
+    const struct group *g = &v->groups[v->given];
+    int weight[NL_CROPS_MAX] = {0};
+    for (int s = 0; s < NL_CROPS_MAX; s++)
+        if (g->weight[s]) weight[first_like(v, g, s)] += g->weight[s];
+    for (int s = 0; s < NL_CROPS_MAX; s++) {
+        const struct nl_view view = {g->temporal, s, weight[s], v};
+        if (weight[s]) NL_TRY(sink(user, &view));
+    }
+    for (int k = 0; k < v->spec.length; k++) release(v, frame_of(v, g, k));
+    v->given++;
+    return NL_OK;
+}
+
+static nl_status give_all(struct nl_views *v, nl_view_sink *sink, void *user)
+{
+    while (v->given < v->n_groups) {
+        if (v->restart) NL_TRY(sink(user, NULL));
+        v->restart = false;
+        NL_TRY(ready(v) ? give(v, sink, user) : step(v));
+    }
+    return NL_OK;
+}
+
+nl_status nl_views_read_within(const struct nl_video_limits *limits, const char *path,
+                               const struct nl_view_spec *spec,
+                               const struct nl_view_request *requests, int n_requests,
+                               nl_view_sink *sink, void *user, struct nl_video_info *info)
+{
+    struct nl_views v = {.spec = *spec};
+    nl_status st = open_views(&v, path, limits, requests, n_requests);
+    if (st == NL_OK) st = give_all(&v, sink, user);
+    if (v.video) *info = *nl_video_about(v.video);
+    close_views(&v);
+    return st;
+}
+
+nl_status nl_views_read(const char *path, const struct nl_view_spec *spec,
+                        const struct nl_view_request *requests, int n_requests, nl_view_sink *sink,
+                        void *user, struct nl_video_info *info)
+{
+    return nl_views_read_within(NULL, path, spec, requests, n_requests, sink, user, info);
 }

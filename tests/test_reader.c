@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -330,6 +331,23 @@ START_TEST(a_truncated_video_gives_its_decodable_frames_or_an_error)
 }
 END_TEST
 
+/* Resized as a whole a frame would have 65536 x 32 pixels or more; only the crops are needed. */
+START_TEST(a_frame_of_extreme_shape_costs_no_more_than_its_crops)
+{
+    struct taken t = {.count = 0};
+    struct nl_video_info info;
+    struct rusage before, after;
+    const char *path = in_folder("extreme.mkv");
+    nl_make_clip(path, _i ? 2 : 8192, _i ? 8192 : 2, 40, numbered);
+    ck_assert_int_eq(getrusage(RUSAGE_SELF, &before), 0);
+    ck_assert_int_eq(read_video(path, &t, &info), NL_OK);
+    ck_assert_int_eq(getrusage(RUSAGE_SELF, &after), 0);
+    ck_assert_int_eq(weights(&t), 15);
+    ck_assert_int_lt(after.ru_maxrss - before.ru_maxrss, 64 << 10); /* KiB */
+    clear(&t);
+}
+END_TEST
+
 /* --- the stream ------------------------------------------------------------------------------ */
 
 START_TEST(a_stream_gives_the_videos_in_order_and_goes_on_after_a_broken_one)
@@ -421,6 +439,7 @@ int main(void)
     tcase_add_loop_test(tests, texts_and_playlists_are_refused, 0, NL_COUNT(playlists));
     tcase_add_loop_test(tests, any_file_name_works, 0, NL_COUNT(odd_names));
     tcase_add_loop_test(tests, a_truncated_video_gives_its_decodable_frames_or_an_error, 1, 10);
+    tcase_add_loop_test(tests, a_frame_of_extreme_shape_costs_no_more_than_its_crops, 0, 2);
     tcase_add_test(tests, a_stream_gives_the_videos_in_order_and_goes_on_after_a_broken_one);
     tcase_add_loop_test(tests, a_stream_can_be_closed_at_any_point, 0, 6);
     tcase_add_test(tests, any_failed_allocation_is_reported);
