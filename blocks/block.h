@@ -22,13 +22,15 @@ struct nl_block {
     const char *name;   /* the word a config file uses */
     const char *alias;  /* a shorter one, or NULL */
     const char *source; /* paper and equation this file implements */
-    nl_status (*build)(struct nl_graph *g, const struct nl_block_site *site, nl_value x, nl_value *z);
+    nl_status (*build)(struct nl_graph *g, const struct nl_block_site *site, nl_value x,
+                       nl_value *z);
 };
 
 /* Built-in variants, NULL-terminated; defined in blocks/registry.c from blocks.def. */
 extern const struct nl_block *const nl_blocks[];
 
-/* Adds a plug-in's variant, which must stay valid. NL_EINVAL if name or alias is taken or 16 are there. */
+/* Adds a plug-in's variant, which must stay valid. NL_EINVAL if name or alias is taken or 16 are
+ * there. */
 nl_status nl_block_register(const struct nl_block *block);
 
 /* The i-th known variant, built-in ones first; NULL past the end. */

@@ -21,7 +21,8 @@ static nl_status score(struct nl_graph *g, const struct nl_block_site *site, con
     return nl_graph_append(g, NL_OP_CONV, name, &attr, in, 2, y);
 }
 
-static nl_status build(struct nl_graph *g, const struct nl_block_site *site, nl_value x, nl_value *z)
+static nl_status build(struct nl_graph *g, const struct nl_block_site *site, nl_value x,
+                       nl_value *z)
 {
     const union nl_attr attr = {
         .pairwise = {.score = NL_SCORE_SUM, .f = NL_F_RELU, .norm = NL_NORM_COUNT, .scale = 1}};

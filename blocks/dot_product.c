@@ -1,10 +1,12 @@
 /* f = theta_i . phi_j, C = number of keys. */
 #include "blocks/parts.h"
 
-static nl_status build(struct nl_graph *g, const struct nl_block_site *site, nl_value x, nl_value *z)
+static nl_status build(struct nl_graph *g, const struct nl_block_site *site, nl_value x,
+                       nl_value *z)
 {
     const union nl_attr attr = {
-        .pairwise = {.score = NL_SCORE_PRODUCT, .f = NL_F_IDENTITY, .norm = NL_NORM_COUNT, .scale = 1}};
+        .pairwise = {
+            .score = NL_SCORE_PRODUCT, .f = NL_F_IDENTITY, .norm = NL_NORM_COUNT, .scale = 1}};
     struct nl_block_parts parts;
     nl_value y;
     NL_TRY(nl_block_embed(g, site, x, &parts));

@@ -1,7 +1,8 @@
 /* f = exp(s * theta_i . phi_j), C = sum_j f: softmax over the keys. */
 #include "blocks/parts.h"
 
-static nl_status build(struct nl_graph *g, const struct nl_block_site *site, nl_value x, nl_value *z)
+static nl_status build(struct nl_graph *g, const struct nl_block_site *site, nl_value x,
+                       nl_value *z)
 {
     const union nl_attr attr = {.pairwise = {.score = NL_SCORE_PRODUCT,
                                              .f = NL_F_EXP,

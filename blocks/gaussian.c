@@ -1,7 +1,8 @@
 /* f = exp(x_i . x_j) over all C channels, C = sum_j f. No theta, no phi. */
 #include "blocks/parts.h"
 
-static nl_status build(struct nl_graph *g, const struct nl_block_site *site, nl_value x, nl_value *z)
+static nl_status build(struct nl_graph *g, const struct nl_block_site *site, nl_value x,
+                       nl_value *z)
 {
     const union nl_attr attr = {
         .pairwise = {.score = NL_SCORE_PRODUCT, .f = NL_F_EXP, .norm = NL_NORM_SUM, .scale = 1}};

@@ -71,14 +71,15 @@ static bool pools(const struct nl_block_site *site, nl_pool_kind kind)
     return site->options->extent != NL_EXTENT_TIME && site->options->pool == (int)kind;
 }
 
-nl_status nl_block_key_side(struct nl_graph *g, const struct nl_block_site *site, nl_value x, nl_value *y)
+nl_status nl_block_key_side(struct nl_graph *g, const struct nl_block_site *site, nl_value x,
+                            nl_value *y)
 {
     *y = x;
     return pools(site, NL_POOL_BEFORE) ? max_pool(g, site, "pool", x, y) : NL_OK;
 }
 
-nl_status nl_block_pool_after(struct nl_graph *g, const struct nl_block_site *site, const char *part,
-                              nl_value v, nl_value *y)
+nl_status nl_block_pool_after(struct nl_graph *g, const struct nl_block_site *site,
+                              const char *part, nl_value v, nl_value *y)
 {
     *y = v;
     return pools(site, NL_POOL_AFTER) ? max_pool(g, site, part, v, y) : NL_OK;
@@ -110,8 +111,8 @@ static nl_status group_of(const struct nl_block_site *site, int64_t frames, int6
 
 /* A view [B0,B1,positions,channels] of v [N,T,H,W,C] in which each (B0,B1) is one attention.
  * `groups` is how many parts the frames are split into (spacetime). */
-static nl_status fold(struct nl_graph *g, const struct nl_block_site *site, nl_value v, int64_t groups,
-                      nl_value *out)
+static nl_status fold(struct nl_graph *g, const struct nl_block_site *site, nl_value v,
+                      int64_t groups, nl_value *out)
 {
     const nl_tensor *t = nl_graph_tensor(g, v);
     const int64_t n = t->dim[0], frames = t->dim[1], pixels = t->dim[2] * t->dim[3], c = t->dim[4];
@@ -121,12 +122,14 @@ static nl_status fold(struct nl_graph *g, const struct nl_block_site *site, nl_v
         view = nl_tensor_dense(t->type, 4, (const int64_t[]){n, frames, pixels, c});
         break;
     case NL_EXTENT_TIME: {
-        const nl_tensor dense = nl_tensor_dense(t->type, 4, (const int64_t[]){n, frames, pixels, c});
+        const nl_tensor dense =
+            nl_tensor_dense(t->type, 4, (const int64_t[]){n, frames, pixels, c});
         view = nl_tensor_permute(&dense, (const int[]){0, 2, 1, 3});
         break;
     }
     default:
-        view = nl_tensor_dense(t->type, 4, (const int64_t[]){n, groups, frames / groups * pixels, c});
+        view =
+            nl_tensor_dense(t->type, 4, (const int64_t[]){n, groups, frames / groups * pixels, c});
     }
     return nl_graph_view(g, v, &view, 0, out);
 }
@@ -152,7 +155,8 @@ static nl_status note(struct nl_graph *g, const struct nl_block_site *site, int6
 }
 
 nl_status nl_block_relate(struct nl_graph *g, const struct nl_block_site *site,
-                          const struct nl_block_parts *parts, const union nl_attr *attr, nl_value *y)
+                          const struct nl_block_parts *parts, const union nl_attr *attr,
+                          nl_value *y)
 {
     const nl_tensor q = *nl_graph_tensor(g, parts->q), v = *nl_graph_tensor(g, parts->v);
     int64_t group;
@@ -162,8 +166,8 @@ nl_status nl_block_relate(struct nl_graph *g, const struct nl_block_site *site,
     NL_TRY(group_of(site, q.dim[1], &group));
     const int64_t groups = q.dim[1] / group;
     NL_REQUIRE(v.dim[1] % groups == 0, NL_EUSAGE,
-               "%s: pooling leaves %lld frames of keys, which %lld groups do not divide", site->name,
-               (long long)v.dim[1], (long long)groups);
+               "%s: pooling leaves %lld frames of keys, which %lld groups do not divide",
+               site->name, (long long)v.dim[1], (long long)groups);
     NL_TRY(fold(g, site, parts->q, groups, &in[0]));
     NL_TRY(fold(g, site, parts->k, groups, &in[1]));
     NL_TRY(fold(g, site, parts->v, groups, &in[2]));
@@ -188,8 +192,8 @@ static nl_status normalise(struct nl_graph *g, const struct nl_block_site *site,
     return NL_OK;
 }
 
-nl_status nl_block_finish(struct nl_graph *g, const struct nl_block_site *site, nl_value y, nl_value x,
-                          nl_value *z)
+nl_status nl_block_finish(struct nl_graph *g, const struct nl_block_site *site, nl_value y,
+                          nl_value x, nl_value *z)
 {
     const struct nl_block_options *opt = site->options;
     const int64_t channels = nl_graph_tensor(g, x)->dim[4];

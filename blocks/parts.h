@@ -17,11 +17,12 @@ nl_status nl_block_project(struct nl_graph *g, const struct nl_block_site *site,
 int64_t nl_block_inner(const struct nl_graph *g, const struct nl_block_site *site, nl_value x);
 
 /* The keys' side of x: max-pooled where pool is "before" (once for phi and g), else x. */
-nl_status nl_block_key_side(struct nl_graph *g, const struct nl_block_site *site, nl_value x, nl_value *y);
+nl_status nl_block_key_side(struct nl_graph *g, const struct nl_block_site *site, nl_value x,
+                            nl_value *y);
 
 /* `v` max-pooled where pool is "after", else `v`. `part` names the node. */
-nl_status nl_block_pool_after(struct nl_graph *g, const struct nl_block_site *site, const char *part,
-                              nl_value v, nl_value *y);
+nl_status nl_block_pool_after(struct nl_graph *g, const struct nl_block_site *site,
+                              const char *part, nl_value v, nl_value *y);
 
 /* theta(x), phi and g of the key side, pooled as the switches say. */
 nl_status nl_block_embed(struct nl_graph *g, const struct nl_block_site *site, nl_value x,
@@ -30,11 +31,12 @@ nl_status nl_block_embed(struct nl_graph *g, const struct nl_block_site *site, n
 /* Folds the parts by extent and groups, relates them, and unfolds y to [N,T,H,W,e]. attr->scale is
  * multiplied as given. */
 nl_status nl_block_relate(struct nl_graph *g, const struct nl_block_site *site,
-                          const struct nl_block_parts *parts, const union nl_attr *attr, nl_value *y);
+                          const struct nl_block_parts *parts, const union nl_attr *attr,
+                          nl_value *y);
 
 /* z = BN(W_z y) + x, with the switches bias, BN, affine and initial values. */
-nl_status nl_block_finish(struct nl_graph *g, const struct nl_block_site *site, nl_value y, nl_value x,
-                          nl_value *z);
+nl_status nl_block_finish(struct nl_graph *g, const struct nl_block_site *site, nl_value y,
+                          nl_value x, nl_value *z);
 
 /* The factor on the scores that `scale` asks for: inner^-1/2, 1, or C^-1/2. */
 double nl_block_scale(const struct nl_graph *g, const struct nl_block_site *site, nl_value x);

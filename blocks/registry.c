@@ -27,7 +27,8 @@ const struct nl_block *nl_block_at(int i)
 
 static bool called(const struct nl_block *block, const char *name)
 {
-    return name && (strcmp(block->name, name) == 0 || (block->alias && strcmp(block->alias, name) == 0));
+    return name &&
+           (strcmp(block->name, name) == 0 || (block->alias && strcmp(block->alias, name) == 0));
 }
 
 static const struct nl_block *look_up(const char *name)
@@ -54,11 +55,13 @@ nl_status nl_block_find(const char *name, const struct nl_block **out)
     const struct nl_block *block = NULL;
     if ((*out = look_up(name))) return NL_OK;
     for (int i = 0; (block = nl_block_at(i)) && used < sizeof known; i++)
-        used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "", block->name);
+        used +=
+            (size_t)snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "", block->name);
     return nl_fail(NL_EUSAGE, "NONLOCAL.pairwise: no variant \"%s\"; there are %s", name, known);
 }
 
-nl_status nl_block_append(struct nl_graph *g, const struct nl_block_site *site, nl_value x, nl_value *z)
+nl_status nl_block_append(struct nl_graph *g, const struct nl_block_site *site, nl_value x,
+                          nl_value *z)
 {
     const struct nl_block *block = NULL;
     NL_TRY(nl_block_find(site->options->pairwise, &block));

@@ -36,7 +36,8 @@ static int modulus(const struct nl_arc *arc, const struct nl_config *config, int
 {
     const int mod = config->nonlocal.layer_mod;
     if (stage == 3) return config->nonlocal.conv3_nonlocal ? (arc->depth == 101 ? 2 : mod) : 0;
-    if (stage == 4) return config->nonlocal.conv4_nonlocal ? (arc->depth == 101 ? 4 * mod - 1 : mod) : 0;
+    if (stage == 4)
+        return config->nonlocal.conv4_nonlocal ? (arc->depth == 101 ? 4 * mod - 1 : mod) : 0;
     return 0;
 }
 
@@ -78,8 +79,8 @@ static nl_status placed_by_hand(const struct nl_arc *arc, const struct nl_config
                    "NONLOCAL.blocks: stages are 2 to 5, not %d", place->stage);
         const int blocks = arc->blocks[place->stage - 2];
         NL_REQUIRE(place->index >= 0 && place->index < blocks, NL_EUSAGE,
-                   "NONLOCAL.blocks: res%d of %s has blocks 0 to %d, not %d", place->stage, arc->name,
-                   blocks - 1, place->index);
+                   "NONLOCAL.blocks: res%d of %s has blocks 0 to %d, not %d", place->stage,
+                   arc->name, blocks - 1, place->index);
         int at = (*count)++;
         for (; at > 0 && before(place, &places[at - 1]); at--) places[at] = places[at - 1];
         places[at] = *place;

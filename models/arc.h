@@ -8,12 +8,12 @@
 #include <stdbool.h>
 
 struct nl_arc {
-    int choice;                           /* video_arc_choice, from 1 */
-    const char *name;                     /* "C2D-ResNet50" */
-    int depth;                            /* 50 or 101 */
-    int blocks[NL_STAGES];                /* residual blocks of res2..res5 */
-    int conv1_frames;                     /* temporal kernel of conv1 */
-    const char *temporal[NL_STAGES];      /* per stage, repeated over its blocks: '1' where the first
+    int choice;                      /* video_arc_choice, from 1 */
+    const char *name;                /* "C2D-ResNet50" */
+    int depth;                       /* 50 or 101 */
+    int blocks[NL_STAGES];           /* residual blocks of res2..res5 */
+    int conv1_frames;                /* temporal kernel of conv1 */
+    const char *temporal[NL_STAGES]; /* per stage, repeated over its blocks: '1' where the first
                                              convolution is 3x1x1, '0' where it is 1x1x1 */
 };
 

@@ -47,7 +47,7 @@ nl_status nl_model_init(struct nl_model *model, const struct nl_config *config,
 void nl_model_clear(struct nl_model *model);
 
 /* The network for one geometry, for nl_graph_free. */
-nl_status nl_model_graph(struct nl_model *model, const struct nl_geometry *geometry, struct nl_graph **g,
-                         struct nl_model_ends *ends) NL_MUST_CHECK;
+nl_status nl_model_graph(struct nl_model *model, const struct nl_geometry *geometry,
+                         struct nl_graph **g, struct nl_model_ends *ends) NL_MUST_CHECK;
 
 #endif

@@ -65,8 +65,8 @@ void nl_model_clear(struct nl_model *model)
     nl_params_clear(&model->params);
 }
 
-nl_status nl_model_graph(struct nl_model *model, const struct nl_geometry *geometry, struct nl_graph **g,
-                         struct nl_model_ends *ends)
+nl_status nl_model_graph(struct nl_model *model, const struct nl_geometry *geometry,
+                         struct nl_graph **g, struct nl_model_ends *ends)
 {
     NL_TRY(nl_graph_new(model->type, &model->params, g));
     const nl_status st = model->kind->build(*g, model->config, geometry, ends);

@@ -73,7 +73,8 @@ static nl_status conv_bn(struct builder *b, const struct step *step, nl_value x,
     return step->relu ? nl_layer_relu(b->g, relu, *y, y) : NL_OK;
 }
 
-/* One branch convolution of a residual block: "res4b3" and "2a" give res4b3_branch2a, bn4b3_branch2a. */
+/* One branch convolution of a residual block: "res4b3" and "2a" give res4b3_branch2a,
+ * bn4b3_branch2a. */
 static nl_status branch(struct builder *b, const char *block, const char *which, struct step step,
                         nl_value x, nl_value *y)
 {
@@ -90,14 +91,29 @@ static nl_status residual(struct builder *b, int stage, int index, int64_t inner
 {
     const int stride = index == 0 && stage > 2 ? 2 : 1;
     const int u = nl_arc_is_temporal(b->arc, stage, index) ? 1 : 0;
-    const struct step first = {.filters = inner, .kernel = {1 + 2 * u, 1, 1}, .stride = 1, .pad = {u, 0, 0}, .gamma = 1, .relu = true};
-    const struct step second = {.filters = inner, .kernel = {1, 3, 3}, .stride = stride, .pad = {0, 1, 1}, .gamma = 1, .relu = true};
-    const struct step third = {.filters = filters, .kernel = {1, 1, 1}, .stride = 1, .gamma = b->config->model.bn_init_gamma};
-    const struct step match = {.filters = filters, .kernel = {1, 1, 1}, .stride = stride, .gamma = 1};
+    const struct step first = {.filters = inner,
+                               .kernel = {1 + 2 * u, 1, 1},
+                               .stride = 1,
+                               .pad = {u, 0, 0},
+                               .gamma = 1,
+                               .relu = true};
+    const struct step second = {.filters = inner,
+                                .kernel = {1, 3, 3},
+                                .stride = stride,
+                                .pad = {0, 1, 1},
+                                .gamma = 1,
+                                .relu = true};
+    const struct step third = {.filters = filters,
+                               .kernel = {1, 1, 1},
+                               .stride = 1,
+                               .gamma = b->config->model.bn_init_gamma};
+    const struct step match = {
+        .filters = filters, .kernel = {1, 1, 1}, .stride = stride, .gamma = 1};
     char letter[16], block[32], sum[40];
     nl_value y, shortcut = b->x;
 
-    snprintf(block, sizeof block, "res%d%s", stage, nl_arc_block_letter(b->arc, stage, index, letter));
+    snprintf(block, sizeof block, "res%d%s", stage,
+             nl_arc_block_letter(b->arc, stage, index, letter));
     snprintf(sum, sizeof sum, "%s_sum", block);
     NL_TRY(branch(b, block, "2a", first, b->x, &y));
     NL_TRY(branch(b, block, "2b", second, y, &y));
@@ -138,9 +154,17 @@ static nl_status stage(struct builder *b, int number)
 static nl_status stem(struct builder *b)
 {
     const int kt = b->arc->conv1_frames;
-    const struct step conv1 = {.name = "conv1", .bn = "bn_conv1", .filters = b->config->model.width, .kernel = {kt, 7, 7}, .stride = 2, .pad = {kt / 2, 3, 3}, .gamma = 1, .relu = true};
+    const struct step conv1 = {.name = "conv1",
+                               .bn = "bn_conv1",
+                               .filters = b->config->model.width,
+                               .kernel = {kt, 7, 7},
+                               .stride = 2,
+                               .pad = {kt / 2, 3, 3},
+                               .gamma = 1,
+                               .relu = true};
     NL_TRY(conv_bn(b, &conv1, b->x, &b->x));
-    return nl_layer_pool(b->g, NL_OP_MAX_POOL, "pool1", (const int[]){1, 3, 3}, (const int[]){1, 2, 2}, b->x, &b->x);
+    return nl_layer_pool(b->g, NL_OP_MAX_POOL, "pool1", (const int[]){1, 3, 3},
+                         (const int[]){1, 2, 2}, b->x, &b->x);
 }
 
 /* Side of res5 for a crop of that side: conv1, pool1 and three strides of two. */
@@ -152,7 +176,8 @@ static int64_t res5_side(int64_t crop)
     return side;
 }
 
-/* The averaging window is res5's size at the training crop, so larger clips are fully convolutional. */
+/* The averaging window is res5's size at the training crop, so larger clips are fully
+ * convolutional. */
 static nl_status head(struct builder *b, nl_value *probability)
 {
     const nl_tensor *res5 = nl_graph_tensor(b->g, b->x);
@@ -170,7 +195,8 @@ static nl_status head(struct builder *b, nl_value *probability)
     };
     nl_value y;
     NL_REQUIRE(res5->dim[2] >= window && res5->dim[3] >= window, NL_EUSAGE,
-               "the clip is too small for the head: res5 is %lldx%lld, its window %dx%d (from TRAIN.crop_size %d)",
+               "the clip is too small for the head: res5 is %lldx%lld, its window %dx%d (from "
+               "TRAIN.crop_size %d)",
                (long long)res5->dim[2], (long long)res5->dim[3], window, window,
                b->config->train.sampling.crop_size);
     NL_TRY(nl_layer_pool(b->g, NL_OP_AVG_POOL, "pool5", kernel, (const int[]){1, 1, 1}, b->x, &y));
@@ -202,7 +228,8 @@ static nl_status check(const struct nl_config *config, const struct nl_geometry 
 static nl_status build(struct nl_graph *g, const struct nl_config *config,
                        const struct nl_geometry *geometry, struct nl_model_ends *ends)
 {
-    const int64_t clip[5] = {geometry->batch, geometry->frames, geometry->height, geometry->width, 3};
+    const int64_t clip[5] = {geometry->batch, geometry->frames, geometry->height, geometry->width,
+                             3};
     struct builder b = {.g = g, .config = config};
     NL_TRY(check(config, geometry));
     b.arc = nl_arc_find(config->model.video_arc_choice);
@@ -212,7 +239,8 @@ static nl_status build(struct nl_graph *g, const struct nl_config *config,
     b.x = ends->clip;
     NL_TRY(stem(&b));
     NL_TRY(stage(&b, 2));
-    NL_TRY(nl_layer_pool(g, NL_OP_MAX_POOL, "pool2", (const int[]){2, 1, 1}, (const int[]){2, 1, 1}, b.x, &b.x));
+    NL_TRY(nl_layer_pool(g, NL_OP_MAX_POOL, "pool2", (const int[]){2, 1, 1}, (const int[]){2, 1, 1},
+                         b.x, &b.x));
     for (int number = 3; number <= 5; number++) NL_TRY(stage(&b, number));
     return head(&b, &ends->probability);
 }

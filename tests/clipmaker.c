@@ -1,5 +1,5 @@
-/* clipmaker FILE WIDTH HEIGHT FRAMES: writes a small moving MPEG-4 video for tests; the name's ending
- * decides the container. */
+/* clipmaker FILE WIDTH HEIGHT FRAMES: writes a small moving MPEG-4 video for tests; the name's
+ * ending decides the container. */
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
 
@@ -17,8 +17,10 @@ static void paint(AVFrame *frame, int number)
 {
     for (int y = 0; y < frame->height; y++)
         for (int x = 0; x < frame->width; x++) {
-            const int inside = abs(x - (number * 5) % frame->width) < 12 && abs(y - frame->height / 2) < 12;
-            frame->data[0][y * frame->linesize[0] + x] = (uint8_t)(inside ? 230 : 40 + (x + 2 * y) % 120);
+            const int inside =
+                abs(x - (number * 5) % frame->width) < 12 && abs(y - frame->height / 2) < 12;
+            frame->data[0][y * frame->linesize[0] + x] =
+                (uint8_t)(inside ? 230 : 40 + (x + 2 * y) % 120);
         }
     for (int y = 0; y < (frame->height + 1) / 2; y++)
         for (int x = 0; x < (frame->width + 1) / 2; x++) {
@@ -63,10 +65,12 @@ int main(int argc, char **argv)
     AVFormatContext *format = NULL;
     if (argc != 5) die("want FILE WIDTH HEIGHT FRAMES");
     if (avformat_alloc_output_context2(&format, NULL, NULL, argv[1]) < 0) die("unknown container");
-    AVCodecContext *encoder = open_encoder(format, (int)strtol(argv[2], NULL, 10), (int)strtol(argv[3], NULL, 10));
+    AVCodecContext *encoder =
+        open_encoder(format, (int)strtol(argv[2], NULL, 10), (int)strtol(argv[3], NULL, 10));
     AVFrame *frame = av_frame_alloc();
     AVPacket *packet = av_packet_alloc();
-    if (!frame || !packet || avio_open(&format->pb, argv[1], AVIO_FLAG_WRITE) < 0) die("cannot open the file");
+    if (!frame || !packet || avio_open(&format->pb, argv[1], AVIO_FLAG_WRITE) < 0)
+        die("cannot open the file");
     if (avformat_write_header(format, NULL) < 0) die("no header");
     frame->format = encoder->pix_fmt;
     frame->width = encoder->width;

@@ -13,12 +13,14 @@ static void set(struct nl_settings *settings, const char *text)
     const char *equals = strchr(text, '=');
     ck_assert_ptr_nonnull(equals);
     snprintf(key, sizeof key, "%.*s", (int)(equals - text), text);
-    ck_assert_msg(nl_settings_set(settings, key, equals + 1, NL_BY_FLAG) == NL_OK, "%s", nl_error());
+    ck_assert_msg(nl_settings_set(settings, key, equals + 1, NL_BY_FLAG) == NL_OK, "%s",
+                  nl_error());
 }
 
 void network_open(struct network *n, const char *backend, int threads, const char *const *sets)
 {
-    static const char *const narrow[] = {"MODEL.width=4", "MODEL.num_classes=5", "TRAIN.crop_size=64"};
+    static const char *const narrow[] = {"MODEL.width=4", "MODEL.num_classes=5",
+                                         "TRAIN.crop_size=64"};
     const struct nl_geometry smallest = {1, 8, 64, 64};
     memset(n, 0, sizeof *n);
     ck_assert_int_eq(nl_settings_init(&n->settings), NL_OK);
@@ -26,7 +28,8 @@ void network_open(struct network *n, const char *backend, int threads, const cha
     for (; sets && *sets; sets++) set(&n->settings, *sets);
     ck_assert_msg(nl_settings_resolve(&n->settings) == NL_OK, "%s", nl_error());
     ck_assert_msg(nl_backend_open(backend, threads, &n->be) == NL_OK, "%s", nl_error());
-    ck_assert_msg(nl_model_init(&n->model, &n->settings.config, &smallest) == NL_OK, "%s", nl_error());
+    ck_assert_msg(nl_model_init(&n->model, &n->settings.config, &smallest) == NL_OK, "%s",
+                  nl_error());
     ck_assert_int_eq(nl_params_alloc(&n->model.params, &n->be, n->model.type), NL_OK);
 }
 
@@ -36,7 +39,8 @@ void network_plan(struct network *n, int64_t batch, int64_t frames, int64_t heig
     nl_plan_free(n->plan);
     n->geometry = (struct nl_geometry){batch, frames, height, width};
     ck_assert_msg(nl_model_graph(&n->model, &n->geometry, &g, &n->ends) == NL_OK, "%s", nl_error());
-    ck_assert_msg(nl_plan_new(g, &n->be, &n->ends.probability, 1, &n->plan) == NL_OK, "%s", nl_error());
+    ck_assert_msg(nl_plan_new(g, &n->be, &n->ends.probability, 1, &n->plan) == NL_OK, "%s",
+                  nl_error());
     nl_graph_free(g);
 }
 
@@ -45,7 +49,8 @@ static void *channels_last(const struct network *n, const float *clips)
 {
     const int64_t pixels = n->geometry.frames * n->geometry.height * n->geometry.width;
     void *out = NULL;
-    ck_assert_int_eq(nl_calloc((size_t)(n->geometry.batch * pixels * 3), sizeof(double), &out), NL_OK);
+    ck_assert_int_eq(nl_calloc((size_t)(n->geometry.batch * pixels * 3), sizeof(double), &out),
+                     NL_OK);
     for (int64_t b = 0; b < n->geometry.batch; b++)
         for (int64_t p = 0; p < pixels; p++)
             for (int64_t c = 0; c < 3; c++) {

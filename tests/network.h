@@ -15,8 +15,8 @@ struct network {
     struct nl_geometry geometry;
 };
 
-/* Width 4, 5 classes, training crop 64 and the `sets` ("SECTION.KEY=VALUE", NULL-terminated), on the
- * named backend. Parameters have memory and no values yet. Aborts the test on failure. */
+/* Width 4, 5 classes, training crop 64 and the `sets` ("SECTION.KEY=VALUE", NULL-terminated), on
+ * the named backend. Parameters have memory and no values yet. Aborts the test on failure. */
 void network_open(struct network *n, const char *backend, int threads, const char *const *sets);
 
 /* The plan for one geometry; replaces an earlier one. */

@@ -1,4 +1,5 @@
-/* The recorded cases: blocks and whole narrow networks, against numbers made in double precision. */
+/* The recorded cases: blocks and whole narrow networks, against numbers made in double
+ * precision. */
 #include "tests/network.h"
 
 #include "blocks/block.h"
@@ -38,8 +39,10 @@ static double *values_of(const struct nl_state *state, const char *name)
 static const char *torch_name(const char *ours, char out[64])
 {
     static const char *const pairs[][2] = {
-        {"b_bn_scale", "param.bn.weight"},        {"b_bn_offset", "param.bn.bias"},
-        {"b_bn_mean", "after.running_mean"},      {"b_bn_variance", "after.running_var"},
+        {"b_bn_scale", "param.bn.weight"},
+        {"b_bn_offset", "param.bn.bias"},
+        {"b_bn_mean", "after.running_mean"},
+        {"b_bn_variance", "after.running_var"},
         {"b_w_f", "param.w_f"},
     };
     for (size_t i = 0; i < NL_COUNT(pairs); i++)
@@ -57,18 +60,25 @@ static void set_option(struct nl_settings *settings, const char *key, const json
     const bool yes = json_is_true(value);
     char number[32];
     if (strcmp(key, "scale") == 0)
-        ck_assert_int_eq(nl_settings_set(settings, "NONLOCAL.scale", yes ? "inner" : "none", NL_BY_FLAG), NL_OK);
+        ck_assert_int_eq(
+            nl_settings_set(settings, "NONLOCAL.scale", yes ? "inner" : "none", NL_BY_FLAG), NL_OK);
     else if (strcmp(key, "bias") == 0)
-        ck_assert_int_eq(nl_settings_set(settings, "NONLOCAL.no_bias", yes ? "False" : "True", NL_BY_FLAG), NL_OK);
+        ck_assert_int_eq(
+            nl_settings_set(settings, "NONLOCAL.no_bias", yes ? "False" : "True", NL_BY_FLAG),
+            NL_OK);
     else if (strcmp(key, "batch_norm") == 0)
-        ck_assert_int_eq(nl_settings_set(settings, "NONLOCAL.use_bn", yes ? "True" : "False", NL_BY_FLAG), NL_OK);
+        ck_assert_int_eq(
+            nl_settings_set(settings, "NONLOCAL.use_bn", yes ? "True" : "False", NL_BY_FLAG),
+            NL_OK);
     else if (strcmp(key, "group") == 0) {
         snprintf(number, sizeof number, "%lld", (long long)json_integer_value(value));
-        ck_assert_int_eq(nl_settings_set(settings, "NONLOCAL.group_size", number, NL_BY_FLAG), NL_OK);
+        ck_assert_int_eq(nl_settings_set(settings, "NONLOCAL.group_size", number, NL_BY_FLAG),
+                         NL_OK);
     } else {
         char full[64];
         snprintf(full, sizeof full, "NONLOCAL.%s", key);
-        ck_assert_int_eq(nl_settings_set(settings, full, json_string_value(value), NL_BY_FLAG), NL_OK);
+        ck_assert_int_eq(nl_settings_set(settings, full, json_string_value(value), NL_BY_FLAG),
+                         NL_OK);
     }
 }
 
@@ -97,7 +107,8 @@ static void fill(struct nl_params *params, const struct nl_state *state)
 enum { N = 2, C = 6, T = 4, H = 5, W = 7, S = T * H * W, COUNT = N * C * S };
 
 /* (N,C,S) doubles into the plan's input and back out, in its type. */
-static void run_block(struct nl_plan *plan, nl_type type, nl_value x, nl_value z, const double *in, double *out)
+static void run_block(struct nl_plan *plan, nl_type type, nl_value x, nl_value z, const double *in,
+                      double *out)
 {
     static double wide[COUNT];
     static float narrow[COUNT];
@@ -175,13 +186,14 @@ static const char *const *recorded_sets(const json_t *root)
 {
     static const char *sets[32];
     size_t i = 0;
-    for (; i < json_array_size(root) && i + 1 < NL_COUNT(sets); i++) sets[i] = json_string_value(json_array_get(root, i));
+    for (; i < json_array_size(root) && i + 1 < NL_COUNT(sets); i++)
+        sets[i] = json_string_value(json_array_get(root, i));
     sets[i] = NULL;
     return sets;
 }
 
-static void check_clip(struct network *n, const struct nl_state *state, const char *clip, const char *want, int64_t batch,
-                       int64_t height, int64_t width)
+static void check_clip(struct network *n, const struct nl_state *state, const char *clip,
+                       const char *want, int64_t batch, int64_t height, int64_t width)
 {
     double *values = values_of(state, clip), *probability = values_of(state, want), got[64];
     const int64_t count = batch * 3 * 8 * height * width;
@@ -199,7 +211,8 @@ static void check_clip(struct network *n, const struct nl_state *state, const ch
 START_TEST(networks_give_the_recorded_probabilities_on_every_backend)
 {
     struct nl_state state;
-    ck_assert_msg(nl_state_load(path_of(names[n_blocks + _i]), NULL, &state) == NL_OK, "%s", nl_error());
+    ck_assert_msg(nl_state_load(path_of(names[n_blocks + _i]), NULL, &state) == NL_OK, "%s",
+                  nl_error());
     json_t *sets = json_loads(nl_state_meta(&state, "config"), 0, NULL);
     for (int b = 0; nl_backends[b]; b++) {
         struct network n;
@@ -269,7 +282,8 @@ int main(void)
     tcase_set_timeout(tc, 600);
     tcase_add_loop_test(tc, blocks_are_the_recorded_ones_in_double_precision, 0, n_blocks);
     tcase_add_loop_test(tc, blocks_are_the_recorded_ones_on_every_backend, 0, n_blocks);
-    tcase_add_loop_test(tc, networks_give_the_recorded_probabilities_on_every_backend, 0, n_networks);
+    tcase_add_loop_test(tc, networks_give_the_recorded_probabilities_on_every_backend, 0,
+                        n_networks);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

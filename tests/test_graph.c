@@ -30,7 +30,8 @@ static nl_value clip(int64_t n, int64_t t, int64_t h, int64_t w, int64_t c)
     return x;
 }
 
-static nl_status conv(const char *name, nl_value x, int64_t filters, int kernel, int stride, nl_value *y)
+static nl_status conv(const char *name, nl_value x, int64_t filters, int kernel, int stride,
+                      nl_value *y)
 {
     char weights[64];
     snprintf(weights, sizeof weights, "%s_weights", name);
@@ -54,7 +55,8 @@ START_TEST(shapes_follow_from_kernel_stride_and_padding)
     nl_value y;
     ck_assert_int_eq(conv("c", clip(2, 8, 224, 224, 3), 64, 7, 2, &y), NL_OK);
     expect_shape(y, "[2,8,112,112,64]");
-    ck_assert_int_eq(nl_layer_pool(g, NL_OP_MAX_POOL, "p", (const int[]){1, 3, 3}, (const int[]){1, 2, 2}, y, &y),
+    ck_assert_int_eq(nl_layer_pool(g, NL_OP_MAX_POOL, "p", (const int[]){1, 3, 3},
+                                   (const int[]){1, 2, 2}, y, &y),
                      NL_OK);
     expect_shape(y, "[2,8,55,55,64]");
 }
@@ -67,7 +69,8 @@ START_TEST(a_misfit_is_reported_with_the_name_of_the_node)
     ck_assert_int_eq(conv("good", x, 4, 1, 1, &y), NL_OK);
     ck_assert_int_eq(nl_layer_add(g, "sum", x, y, &z), NL_ESHAPE);
     ck_assert_str_eq(nl_error(), "sum (add): terms: shapes differ: [1,1,2,2,3] and [1,1,2,2,4]");
-    ck_assert_int_eq(nl_layer_pool(g, NL_OP_AVG_POOL, "wide", (const int[]){1, 3, 3}, (const int[]){1, 1, 1}, x, &y),
+    ck_assert_int_eq(nl_layer_pool(g, NL_OP_AVG_POOL, "wide", (const int[]){1, 3, 3},
+                                   (const int[]){1, 1, 1}, x, &y),
                      NL_ESHAPE);
     ck_assert_ptr_nonnull(strstr(nl_error(), "wide (avg_pool): a window of 1x3x3 does not fit"));
 }

@@ -32,7 +32,8 @@ static void calm(struct nl_params *params)
     }
 }
 
-static void run_once(const char *backend, int threads, bool non_trivial, const char *const *sets, double *out)
+static void run_once(const char *backend, int threads, bool non_trivial, const char *const *sets,
+                     double *out)
 {
     struct network n;
     network_open(&n, backend, threads, sets);
@@ -43,12 +44,15 @@ static void run_once(const char *backend, int threads, bool non_trivial, const c
     network_close(&n);
 }
 
-static const char *const variants[] = {"NONLOCAL.pairwise=gaussian", "NONLOCAL.pairwise=embedded_gaussian",
-                                       "NONLOCAL.pairwise=dot_product", "NONLOCAL.pairwise=concatenation"};
-static const char *const switches[] = {"NONLOCAL.pool=before",      "NONLOCAL.pool=after",   "NONLOCAL.pool=none",
-                                       "NONLOCAL.extent=space",     "NONLOCAL.extent=time",  "NONLOCAL.group_size=2",
-                                       "NONLOCAL.no_bias=True",     "NONLOCAL.use_bn=False", "NONLOCAL.use_affine=True",
-                                       "NONLOCAL.use_zero_init_conv=True"};
+static const char *const variants[] = {
+    "NONLOCAL.pairwise=gaussian", "NONLOCAL.pairwise=embedded_gaussian",
+    "NONLOCAL.pairwise=dot_product", "NONLOCAL.pairwise=concatenation"};
+static const char *const switches[] = {
+    "NONLOCAL.pool=before",     "NONLOCAL.pool=after",
+    "NONLOCAL.pool=none",       "NONLOCAL.extent=space",
+    "NONLOCAL.extent=time",     "NONLOCAL.group_size=2",
+    "NONLOCAL.no_bias=True",    "NONLOCAL.use_bn=False",
+    "NONLOCAL.use_affine=True", "NONLOCAL.use_zero_init_conv=True"};
 
 /* Initial values except for the backbone's last gammas, which are zero by default. */
 static const char *const alive = "MODEL.bn_init_gamma=0.5";
@@ -198,7 +202,8 @@ START_TEST(parameters_and_multiply_adds_are_the_published_ones)
     ck_assert_int_eq(counts.trainable, counted[_i].trainable);
     ck_assert_int_eq(counts.parameters, counted[_i].all);
     ck_assert_double_eq_tol((double)counts.multiply_adds * 1e-9, counted[_i].giga, 0.00501);
-    ck_assert_double_eq_tol((double)counts.block_multiply_adds * 1e-9, counted[_i].block_giga, 0.00501);
+    ck_assert_double_eq_tol((double)counts.block_multiply_adds * 1e-9, counted[_i].block_giga,
+                            0.00501);
     nl_graph_free(g);
     nl_model_clear(&model);
 }
@@ -207,8 +212,10 @@ END_TEST
 static const struct {
     const char *set, *message;
 } impossible[] = {
-    {"NONLOCAL.group_size=3", "nonlocal_conv3_1: NONLOCAL.group_size 3 does not divide the 4 frames"},
-    {"NONLOCAL.pairwise=cosine", "no variant \"cosine\"; there are embedded_gaussian, gaussian, dot_product"},
+    {"NONLOCAL.group_size=3",
+     "nonlocal_conv3_1: NONLOCAL.group_size 3 does not divide the 4 frames"},
+    {"NONLOCAL.pairwise=cosine",
+     "no variant \"cosine\"; there are embedded_gaussian, gaussian, dot_product"},
     {"NONLOCAL.blocks={3: [4]}", "res3 of C2D-ResNet50 has blocks 0 to 3, not 4"},
     {"RESNETS.num_groups=2", "grouped convolutions are not built here"},
     {"TRAIN.crop_size=224", "the clip is too small for the head: res5 is 2x2, its window 7x7"},
@@ -246,8 +253,10 @@ int main(void)
     tcase_add_test(tc, c2d_scores_a_clip_and_its_reversal_alike);
     tcase_add_loop_test(tc, new_values_reach_the_folded_weights, 0, 2);
     tcase_add_test(tc, probabilities_sum_to_one_on_clips_of_any_size);
-    tcase_add_loop_test(tc, parameters_and_multiply_adds_are_the_published_ones, 0, (int)NL_COUNT(counted));
-    tcase_add_loop_test(tc, an_impossible_network_is_refused_with_one_line, 0, (int)NL_COUNT(impossible));
+    tcase_add_loop_test(tc, parameters_and_multiply_adds_are_the_published_ones, 0,
+                        (int)NL_COUNT(counted));
+    tcase_add_loop_test(tc, an_impossible_network_is_refused_with_one_line, 0,
+                        (int)NL_COUNT(impossible));
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -22,7 +22,8 @@ nl_status nl_bench_data(struct nl_run *run)
     NL_REQUIRE(!run->args.train, NL_EUSAGE, "--train: training is not part of this release");
     NL_TRY(nl_settings_resolve(&run->settings));
     NL_TRY(nl_view_spec(run, &spec));
-    nl_status st = nl_calloc((size_t)spec.length * (size_t)spec.crop * (size_t)spec.crop * 3, sizeof *clip, &clip);
+    nl_status st = nl_calloc((size_t)spec.length * (size_t)spec.crop * (size_t)spec.crop * 3,
+                             sizeof *clip, &clip);
     if (st == NL_OK) st = nl_calloc((size_t)repeat, sizeof *ms, &ms);
     for (int i = -1; st == NL_OK && i < repeat; i++) { /* the first one warms up */
         const double start = nl_seconds();

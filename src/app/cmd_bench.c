@@ -23,8 +23,8 @@ void nl_bench_report(double *ms, int count, const char *backend)
     struct rusage usage;
     qsort(ms, (size_t)count, sizeof *ms, by_value);
     getrusage(RUSAGE_SELF, &usage);
-    printf("{\"ms_min\": %.3f, \"ms_median\": %.3f, \"peak_rss_mib\": %.1f, \"backend\": \"%s\"}\n", ms[0],
-           ms[count / 2], (double)usage.ru_maxrss / 1024, backend);
+    printf("{\"ms_min\": %.3f, \"ms_median\": %.3f, \"peak_rss_mib\": %.1f, \"backend\": \"%s\"}\n",
+           ms[0], ms[count / 2], (double)usage.ru_maxrss / 1024, backend);
 }
 
 static nl_status random_clips(int64_t count, float **out)
@@ -48,9 +48,10 @@ static nl_status print_per_op(const struct nl_plan *plan, const double *ms)
         const int64_t work = nl_op_multiply_adds(&desc);
         char shape[160], rate[32] = "";
         if (work) snprintf(rate, sizeof rate, "%.0f", 2e-6 * (double)work / ms[i]);
-        st = nl_table_add(&table, "%s\t%s\t%s\t%.3f\t%s\t%s/%s", g->nodes[i].name, nl_op_name(desc.op),
-                          nl_tensor_text(&desc.out[0], shape, sizeof shape), ms[i], rate,
-                          nl_plan_kernel(plan, i)->owner->name, nl_plan_kernel(plan, i)->impl->name);
+        st = nl_table_add(&table, "%s\t%s\t%s\t%.3f\t%s\t%s/%s", g->nodes[i].name,
+                          nl_op_name(desc.op), nl_tensor_text(&desc.out[0], shape, sizeof shape),
+                          ms[i], rate, nl_plan_kernel(plan, i)->owner->name,
+                          nl_plan_kernel(plan, i)->impl->name);
     }
     if (st == NL_OK) nl_table_print(&table, 0, stdout);
     nl_table_clear(&table);
@@ -93,8 +94,8 @@ static nl_status bench_infer(struct nl_run *run)
 {
     const struct nl_config *config = &run->settings.config;
     const int64_t crop = run->args.crop ? run->args.crop : config->train.sampling.crop_size;
-    const struct nl_geometry at = {run->args.batch ? run->args.batch : 1, config->infer.sampling.video_length, crop,
-                                   crop};
+    const struct nl_geometry at = {run->args.batch ? run->args.batch : 1,
+                                   config->infer.sampling.video_length, crop, crop};
     struct nl_session session;
     struct nl_engine engine = {.plan = NULL};
     nl_status st = nl_session_open(&session, run, NL_WEIGHTS_TRIVIAL);
@@ -109,16 +110,18 @@ static nl_status read_shape(const char *text, int64_t dim[4])
 {
     long long c, t, h, w;
     char end;
-    NL_REQUIRE(text && sscanf(text, "%lld,%lld,%lld,%lld%c", &c, &t, &h, &w, &end) == 4 && c > 0 && t > 0 && h > 0 &&
-                   w > 0 && c < 65536 && t < 65536 && h < 65536 && w < 65536,
-               NL_EUSAGE, "--shape: want C,T,H,W such as 512,4,28,28, got \"%s\"", text ? text : "");
+    NL_REQUIRE(text && sscanf(text, "%lld,%lld,%lld,%lld%c", &c, &t, &h, &w, &end) == 4 && c > 0 &&
+                   t > 0 && h > 0 && w > 0 && c < 65536 && t < 65536 && h < 65536 && w < 65536,
+               NL_EUSAGE, "--shape: want C,T,H,W such as 512,4,28,28, got \"%s\"",
+               text ? text : "");
     const int64_t all[4] = {c, t, h, w};
     memcpy(dim, all, sizeof all);
     return NL_OK;
 }
 
 /* One block alone on random activations. */
-static nl_status time_block(struct nl_run *run, struct nl_backend *be, struct nl_graph *g, nl_value x, nl_value z)
+static nl_status time_block(struct nl_run *run, struct nl_backend *be, struct nl_graph *g,
+                            nl_value x, nl_value z)
 {
     float *values = NULL;
     struct nl_plan *plan = NULL;

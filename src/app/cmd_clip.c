@@ -11,7 +11,8 @@ static nl_status keep(void *user, const struct nl_view *view)
 
 static nl_status write_clip(const char *path, const struct nl_view_spec *spec, const float *clip)
 {
-    const int64_t dim[4] = {3, spec->length, spec->crop, spec->crop}, pixels = dim[1] * dim[2] * dim[3];
+    const int64_t dim[4] = {3, spec->length, spec->crop, spec->crop},
+                  pixels = dim[1] * dim[2] * dim[3];
     float *out = NULL;
     NL_TRY(nl_calloc((size_t)(3 * pixels), sizeof *out, &out));
     for (int64_t p = 0; p < pixels; p++)
@@ -32,7 +33,8 @@ nl_status nl_cmd_clip(struct nl_run *run)
                "want --video_path=FILE --temporal=I --spatial=J --output=CLIP.npy");
     NL_TRY(nl_settings_resolve(&run->settings));
     NL_TRY(nl_view_spec(run, &spec));
-    NL_TRY(nl_calloc((size_t)spec.length * (size_t)spec.crop * (size_t)spec.crop * 3, sizeof *clip, &clip));
+    NL_TRY(nl_calloc((size_t)spec.length * (size_t)spec.crop * (size_t)spec.crop * 3, sizeof *clip,
+                     &clip));
     nl_status st = nl_views_read(path, &spec, &request, 1, keep, clip, &info);
     if (st == NL_OK) st = write_clip(run->args.output, &spec, clip);
     nl_free(clip);

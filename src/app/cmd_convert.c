@@ -27,7 +27,8 @@ static void say(const struct nl_run *run, const struct nl_state *state, const ch
     nl_note("%s: %d tensors from %s (%s)%s%s", run->args.to, state->count, state->path, origin,
             report->pred_w[0] ? "; pred_w " : "", report->pred_w);
     if (state->solver) nl_note("left out: %d tensors of optimizer state", state->solver);
-    for (int i = 0; i < report->unknown.count; i++) nl_note("kept as it is: %s", report->unknown.list[i]);
+    for (int i = 0; i < report->unknown.count; i++)
+        nl_note("kept as it is: %s", report->unknown.list[i]);
     for (int i = 0; i < state->ignored.count; i++) nl_note("ignored: %s", state->ignored.list[i]);
 }
 

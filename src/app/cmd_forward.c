@@ -12,12 +12,13 @@ static void swap_axes(const float *in, float *out, int64_t n, int64_t c, int64_t
 }
 
 /* Clips as [N,T,H,W,3]. One clip may lack the first axis. */
-static nl_status take_clips(const struct nl_npy *npy, const char *path, float **clips, struct nl_geometry *at)
+static nl_status take_clips(const struct nl_npy *npy, const char *path, float **clips,
+                            struct nl_geometry *at)
 {
     const int64_t *d = npy->rank == 5 ? npy->dim + 1 : npy->dim;
     NL_REQUIRE((npy->rank == 4 || npy->rank == 5) && d[0] == 3 && npy->type == NL_F32, NL_EUSAGE,
-               "%s: want float32 clips (N,3,T,H,W) or (3,T,H,W), got %s with %d axes", path, nl_type_name(npy->type),
-               npy->rank);
+               "%s: want float32 clips (N,3,T,H,W) or (3,T,H,W), got %s with %d axes", path,
+               nl_type_name(npy->type), npy->rank);
     *at = (struct nl_geometry){npy->rank == 5 ? npy->dim[0] : 1, d[1], d[2], d[3]};
     NL_REQUIRE(at->batch > 0, NL_EUSAGE, "%s: no clip in it", path);
     const int64_t pixels = at->frames * at->height * at->width;
@@ -44,7 +45,8 @@ static nl_status write_output(const char *path, const nl_tensor *t, const double
     NL_TRY(nl_calloc((size_t)(n * c * s), sizeof *out, &out));
     for (int64_t b = 0; b < n; b++)
         for (int64_t k = 0; k < s; k++)
-            for (int64_t i = 0; i < c; i++) out[(b * c + i) * s + k] = (float)values[(b * s + k) * c + i];
+            for (int64_t i = 0; i < c; i++)
+                out[(b * c + i) * s + k] = (float)values[(b * s + k) * c + i];
     for (int i = 2; i < t->rank; i++) dim[i] = t->dim[i - 1];
     const nl_status st = nl_npy_write(path, NL_F32, t->rank, dim, out);
     nl_free(out);
@@ -70,7 +72,8 @@ nl_status nl_cmd_forward(struct nl_run *run)
     struct nl_engine engine = {.plan = NULL};
     struct nl_geometry at;
     float *clips = NULL;
-    NL_REQUIRE(run->args.input && run->args.output, NL_EUSAGE, "want --input=CLIPS.npy and --output=OUT.npy");
+    NL_REQUIRE(run->args.input && run->args.output, NL_EUSAGE,
+               "want --input=CLIPS.npy and --output=OUT.npy");
     nl_status st = read_clips(run->args.input, &clips, &at);
     if (st == NL_OK) st = nl_session_open(&session, run, NL_WEIGHTS_NEEDED);
     if (st == NL_OK) st = nl_engine_open(&engine, &session, &at, run->args.layer);

@@ -18,8 +18,9 @@ nl_status nl_cmd_init(struct nl_run *run)
         st = nl_params_save(&session.model.params, run->args.to, &meta, 1);
     }
     if (st == NL_OK)
-        nl_note("%s: %d tensors, seed %lld; seeded weights for demos and benchmarks, not trained ones", run->args.to,
-                session.model.params.count, (long long)run->args.seed);
+        nl_note(
+            "%s: %d tensors, seed %lld; seeded weights for demos and benchmarks, not trained ones",
+            run->args.to, session.model.params.count, (long long)run->args.seed);
     nl_text_clear(&config);
     nl_session_close(&session);
     return st;

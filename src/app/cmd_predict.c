@@ -17,7 +17,8 @@ struct waiting {
     int job, weight;
 };
 
-/* What is known of a video so far. Clips in the batch refer to it, so a video ends only once they ran. */
+/* What is known of a video so far. Clips in the batch refer to it, so a video ends only once they
+ * ran. */
 struct tally {
     double *sum; /* [classes]; NULL once reported */
     int views;
@@ -38,9 +39,9 @@ struct predict {
     struct nl_view_request *requests; /* of four-column lists */
     struct nl_stream *stream;
     struct tally *tallies;
-    struct waiting *waiting; /* [batch] */
-    float *clips;            /* [batch, length, crop, crop, 3] */
-    double *probability;     /* [batch, classes] */
+    struct waiting *waiting;                /* [batch] */
+    float *clips;                           /* [batch, length, crop, crop, 3] */
+    double *probability;                    /* [batch, classes] */
     int batch, filled, classes, topk, next; /* next: the first video not yet reported */
     int64_t views_done, views_total;
     int skipped;
@@ -72,7 +73,8 @@ static nl_status make_jobs(struct predict *p)
         struct nl_view_request *requests = NULL;
         NL_TRY(nl_calloc((size_t)input->n_views, sizeof *requests, &requests));
         for (int k = 0; k < input->n_views; k++)
-            requests[k] = (struct nl_view_request){input->views[k].temporal, input->views[k].spatial};
+            requests[k] =
+                (struct nl_view_request){input->views[k].temporal, input->views[k].spatial};
         p->jobs[i].requests = requests;
     }
     return NL_OK;
@@ -88,7 +90,8 @@ static nl_status make_buffers(struct predict *p)
     const size_t clip = (size_t)p->spec.length * (size_t)p->spec.crop * (size_t)p->spec.crop * 3;
     NL_TRY(nl_calloc((size_t)p->batch, sizeof *p->waiting, &p->waiting));
     NL_TRY(nl_calloc((size_t)p->batch * clip, sizeof *p->clips, &p->clips));
-    return nl_calloc((size_t)p->batch * (size_t)p->classes, sizeof *p->probability, &p->probability);
+    return nl_calloc((size_t)p->batch * (size_t)p->classes, sizeof *p->probability,
+                     &p->probability);
 }
 
 /* Everything that can be refused is refused before the first video is opened. */
@@ -119,11 +122,13 @@ static nl_status report(struct predict *p, int job)
         p->skipped++;
         return NL_OK;
     }
-    snprintf(about, sizeof about, "%s %dx%d, %.1f s, %lld frames", tally->info.codec, tally->info.width,
-             tally->info.height, tally->info.seconds, (long long)tally->info.frames);
+    snprintf(about, sizeof about, "%s %dx%d, %.1f s, %lld frames", tally->info.codec,
+             tally->info.width, tally->info.height, tally->info.seconds,
+             (long long)tally->info.frames);
     for (int c = 0; c < p->classes; c++) tally->sum[c] /= tally->views;
-    const struct nl_result result = {p->jobs[job].path, about, tally->info.frames, tally->views, p->session.be.ops->name,
-                                     tally->sum, p->classes};
+    const struct nl_result result = {
+        p->jobs[job].path,       about,      tally->info.frames, tally->views,
+        p->session.be.ops->name, tally->sum, p->classes};
     NL_TRY(nl_result_print(&result, &p->labels, p->topk, stdout));
     fflush(stdout);
     return p->run->args.json ? nl_result_json(&result, &p->labels, p->topk, p->json.file) : NL_OK;
@@ -152,11 +157,13 @@ static nl_status run_batch(struct predict *p)
         if (p->waiting[i].weight == 0) continue; /* forgotten */
         if (!tally->sum) NL_TRY(nl_calloc((size_t)p->classes, sizeof *tally->sum, &tally->sum));
         for (int c = 0; c < p->classes; c++)
-            tally->sum[c] += p->waiting[i].weight * p->probability[(size_t)i * (size_t)p->classes + (size_t)c];
+            tally->sum[c] +=
+                p->waiting[i].weight * p->probability[(size_t)i * (size_t)p->classes + (size_t)c];
         tally->views += p->waiting[i].weight;
         p->views_done += p->waiting[i].weight;
     }
-    snprintf(what, sizeof what, "video %d of %d", p->waiting[p->filled - 1].job + 1, p->inputs.count);
+    snprintf(what, sizeof what, "video %d of %d", p->waiting[p->filled - 1].job + 1,
+             p->inputs.count);
     nl_progress_show(&p->progress, p->views_done, what);
     p->filled = 0;
     return report_finished(p);

@@ -29,8 +29,9 @@ static nl_status add(struct nl_inputs *inputs, const char *path, struct nl_input
 
 static bool looks_like_video(const char *name)
 {
-    static const char *const endings[] = {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi",  ".mpg", ".mpeg",
-                                          ".ts",  ".flv", ".ogv", ".wmv", ".asf",  ".3gp", NULL};
+    static const char *const endings[] = {".mp4", ".m4v", ".mov",  ".mkv", ".webm",
+                                          ".avi", ".mpg", ".mpeg", ".ts",  ".flv",
+                                          ".ogv", ".wmv", ".asf",  ".3gp", NULL};
     const char *dot = strrchr(name, '.');
     for (int i = 0; dot && endings[i]; i++)
         if (strcasecmp(dot, endings[i]) == 0) return true;
@@ -41,7 +42,8 @@ enum { DEPTH_MAX = 16 };
 
 static nl_status add_folder(struct nl_inputs *inputs, const char *path, int depth);
 
-static nl_status add_entry(struct nl_inputs *inputs, const char *folder, const char *name, int depth)
+static nl_status add_entry(struct nl_inputs *inputs, const char *folder, const char *name,
+                           int depth)
 {
     struct stat about;
     struct nl_input *input;
@@ -119,13 +121,16 @@ static struct nl_input *of_index(struct nl_inputs *inputs, int first, int64_t in
     return NULL;
 }
 
-static nl_status add_view(struct nl_inputs *inputs, int first, const char *path, const int64_t number[3])
+static nl_status add_view(struct nl_inputs *inputs, int first, const char *path,
+                          const int64_t number[3])
 {
     struct nl_input *input = of_index(inputs, first, number[0]);
     NL_REQUIRE(number[1] >= 0 && number[1] < 1000000 && number[2] >= 0 && number[2] < 6, NL_EUSAGE,
-               "temporal position %lld or crop %lld out of range", (long long)number[1], (long long)number[2]);
+               "temporal position %lld or crop %lld out of range", (long long)number[1],
+               (long long)number[2]);
     if (!input) NL_TRY(add(inputs, path, &input));
-    NL_REQUIRE(strcmp(input->path, path) == 0, NL_EUSAGE, "index %lld stands for two videos", (long long)number[0]);
+    NL_REQUIRE(strcmp(input->path, path) == 0, NL_EUSAGE, "index %lld stands for two videos",
+               (long long)number[0]);
     input->index = number[0];
     NL_TRY(nl_resize(&input->views, (size_t)input->n_views + 1, sizeof *input->views));
     input->views[input->n_views++] = (struct nl_input_view){(int)number[1], (int)number[2]};
@@ -137,8 +142,10 @@ static nl_status add_line(struct nl_inputs *inputs, int first, char *line, int *
     int64_t number[3] = {0};
     struct nl_input *input;
     const int found = split(line, number);
-    NL_REQUIRE(found != 3, NL_EUSAGE, "3 columns; want PATH, PATH LABEL, or PATH INDEX TEMPORAL SPATIAL");
-    NL_REQUIRE(!*columns || *columns == found, NL_EUSAGE, "%d columns where lines before have %d", found, *columns);
+    NL_REQUIRE(found != 3, NL_EUSAGE,
+               "3 columns; want PATH, PATH LABEL, or PATH INDEX TEMPORAL SPATIAL");
+    NL_REQUIRE(!*columns || *columns == found, NL_EUSAGE, "%d columns where lines before have %d",
+               found, *columns);
     *columns = found;
     if (found == 4) return add_view(inputs, first, line, number);
     NL_TRY(add(inputs, line, &input));

@@ -20,7 +20,8 @@ static nl_status put(struct nl_labels *labels, int index, const char *name)
     const bool quoted = length >= 2 && name[0] == '"' && name[length - 1] == '"';
     char *copy = NULL;
     NL_REQUIRE(index >= 0 && index < labels->count && !labels->names[index], NL_EUSAGE,
-               "class \"%.80s\" has index %d, want each of 0 to %d once", name, index, labels->count - 1);
+               "class \"%.80s\" has index %d, want each of 0 to %d once", name, index,
+               labels->count - 1);
     NL_TRY(nl_copy_text(quoted ? name + 1 : name, &copy));
     if (quoted) copy[length - 2] = '\0';
     for (char *c = copy; *c; c++)
@@ -70,7 +71,8 @@ static nl_status parse(struct nl_labels *labels, const char *text, int classes)
     else if (count != (size_t)classes)
         st = nl_fail(NL_EUSAGE, "%zu class names, MODEL.num_classes is %d", count, classes);
     if (st == NL_OK) st = make_room(labels, classes);
-    if (st == NL_OK) st = json_is_array(root) ? from_array(labels, root) : from_object(labels, root);
+    if (st == NL_OK)
+        st = json_is_array(root) ? from_array(labels, root) : from_object(labels, root);
     json_decref(root);
     return st;
 }

@@ -13,7 +13,8 @@ struct nl_labels {
  * names, or an object from name to index); else the built-in names where there are 400 classes;
  * else none. NL_EUSAGE where a file's count is not MODEL.num_classes; NL_EIO where a file that was
  * given cannot be read. nl_labels_clear undoes it. */
-nl_status nl_labels_open(struct nl_labels *labels, const struct nl_settings *settings) NL_MUST_CHECK;
+nl_status nl_labels_open(struct nl_labels *labels,
+                         const struct nl_settings *settings) NL_MUST_CHECK;
 void nl_labels_clear(struct nl_labels *labels);
 
 /* The name, or "class N" into `scratch` (32 bytes) where there is none. */

@@ -12,8 +12,10 @@
 
 const char *nl_load_hint(void)
 {
-    return "no weights: pass --weights=FILE. The original's released file is NONLOCAL.pdparams, linked from the "
-           "README of PaddleCV/video, release/1.8 of the PaddlePaddle models repository; `nonlocal init "
+    return "no weights: pass --weights=FILE. The original's released file is NONLOCAL.pdparams, "
+           "linked from the "
+           "README of PaddleCV/video, release/1.8 of the PaddlePaddle models repository; `nonlocal "
+           "init "
            "--to=FILE` makes seeded ones";
 }
 
@@ -26,11 +28,12 @@ static nl_status spell_out(struct nl_settings *settings)
     return nl_settings_set_text(settings, "NONLOCAL.pairwise", block->name, setter);
 }
 
-/* A checkpoint's own configuration, under the flags. What contradicts them could load without an error,
- * since variants share names and shapes, so it is one here. */
+/* A checkpoint's own configuration, under the flags. What contradicts them could load without an
+ * error, since variants share names and shapes, so it is one here. */
 static nl_status adopt_ours(struct nl_run *run, const struct nl_state *state)
 {
-    static const char *const decisive[] = {"MODEL.video_arc_choice", "MODEL.num_classes", "NONLOCAL.pairwise"};
+    static const char *const decisive[] = {"MODEL.video_arc_choice", "MODEL.num_classes",
+                                           "NONLOCAL.pairwise"};
     const char *config = nl_state_meta(state, "config");
     struct nl_settings *theirs = NULL;
     if (!config) return NL_OK;
@@ -54,7 +57,8 @@ static nl_status adopt(struct nl_run *run, const char *key, const char *value, c
     nl_status st = nl_text_check(&was);
     const bool same = st == NL_OK && strcmp(was.data, value) == 0;
     if (st == NL_OK && !same && nl_settings_origin(&run->settings, key) == NL_BY_FLAG)
-        st = nl_fail(NL_EUSAGE, "%s: %s is %s, but these are weights of %s", run->args.weights, key, was.data, fits);
+        st = nl_fail(NL_EUSAGE, "%s: %s is %s, but these are weights of %s", run->args.weights, key,
+                     was.data, fits);
     if (st == NL_OK && !same) st = nl_settings_set(&run->settings, key, value, NL_BY_CHECKPOINT);
     nl_text_clear(&was);
     return st;
@@ -82,11 +86,13 @@ static nl_status same_places(const struct nl_run *run, const struct nl_network *
     if (!arc || nl_arc_places(arc, &run->settings.config, places, &count) != NL_OK) return NL_OK;
     *same = count == network->n_blocks;
     for (int i = 0; *same && i < count; i++)
-        *same = places[i].stage == network->blocks[i].stage && places[i].index == network->blocks[i].index;
+        *same = places[i].stage == network->blocks[i].stage &&
+                places[i].index == network->blocks[i].index;
     return NL_OK;
 }
 
-static nl_status adopt_places(struct nl_run *run, const struct nl_network *network, const char *fits)
+static nl_status adopt_places(struct nl_run *run, const struct nl_network *network,
+                              const char *fits)
 {
     struct nl_text map = {.data = NULL};
     bool same;
@@ -117,18 +123,26 @@ static bool is_one_of(const char *name, const char *const *names)
     return false;
 }
 
-/* Only what tensors can tell: without theta it is Gaussian, with w_f concatenation; the other two look
- * alike, and a plug-in's variant knows itself. */
-static nl_status adopt_pairwise(struct nl_run *run, const struct nl_network_block *block, const char *fits)
+/* Only what tensors can tell: without theta it is Gaussian, with w_f concatenation; the other two
+ * look alike, and a plug-in's variant knows itself. */
+static nl_status adopt_pairwise(struct nl_run *run, const struct nl_network_block *block,
+                                const char *fits)
 {
-    static const char *const gaussian[] = {"gaussian", NULL}, *const concat[] = {"concatenation", "concat", NULL};
-    static const char *const alike[] = {"embedded_gaussian", "embedded", "dot_product", "dot", NULL};
+    static const char *const gaussian[] = {"gaussian", NULL}, *const concat[] = {"concatenation",
+                                                                                 "concat", NULL};
+    static const char *const alike[] = {"embedded_gaussian", "embedded", "dot_product", "dot",
+                                        NULL};
     const char *now = run->settings.config.nonlocal.options.pairwise;
     const bool known = is_one_of(now, gaussian) || is_one_of(now, concat) || is_one_of(now, alike);
     if (!known) return NL_OK;
-    if (!block->theta) return is_one_of(now, gaussian) ? NL_OK : adopt(run, "NONLOCAL.pairwise", "'gaussian'", fits);
-    if (block->w_f) return is_one_of(now, concat) ? NL_OK : adopt(run, "NONLOCAL.pairwise", "'concatenation'", fits);
-    return is_one_of(now, alike) ? NL_OK : adopt(run, "NONLOCAL.pairwise", "'embedded_gaussian'", fits);
+    if (!block->theta)
+        return is_one_of(now, gaussian) ? NL_OK
+                                        : adopt(run, "NONLOCAL.pairwise", "'gaussian'", fits);
+    if (block->w_f)
+        return is_one_of(now, concat) ? NL_OK
+                                      : adopt(run, "NONLOCAL.pairwise", "'concatenation'", fits);
+    return is_one_of(now, alike) ? NL_OK
+                                 : adopt(run, "NONLOCAL.pairwise", "'embedded_gaussian'", fits);
 }
 
 static nl_status adopt_block(struct nl_run *run, const struct nl_network *network, const char *fits)
@@ -149,7 +163,8 @@ static nl_status adopt_foreign(struct nl_run *run, const struct nl_state *state)
     struct nl_network network;
     char fits[512];
     nl_network_describe(state, &network);
-    if (state->nameless || network.arc == 0) return NL_OK; /* every name and shape is checked when applied */
+    if (state->nameless || network.arc == 0)
+        return NL_OK; /* every name and shape is checked when applied */
     nl_network_text(&network, fits, sizeof fits);
     NL_TRY(adopt_number(run, "MODEL.video_arc_choice", network.arc, fits));
     NL_TRY(adopt_number(run, "MODEL.width", network.width, fits));
@@ -164,7 +179,8 @@ static nl_status adopt_foreign(struct nl_run *run, const struct nl_state *state)
 nl_status nl_load_open(struct nl_run *run, struct nl_state *state)
 {
     NL_TRY(nl_state_load(run->args.weights, NULL, state));
-    nl_status st = state->origin == NL_ORIGIN_OURS ? adopt_ours(run, state) : adopt_foreign(run, state);
+    nl_status st =
+        state->origin == NL_ORIGIN_OURS ? adopt_ours(run, state) : adopt_foreign(run, state);
     if (st == NL_OK) st = nl_settings_resolve(&run->settings);
     if (st != NL_OK) nl_state_clear(state);
     return st;
@@ -172,7 +188,8 @@ nl_status nl_load_open(struct nl_run *run, struct nl_state *state)
 
 nl_status nl_load_apply(const struct nl_run *run, struct nl_state *state, struct nl_params *params)
 {
-    const struct nl_apply_options options = {.dropout_rate = run->settings.config.train.dropout_rate,
+    const struct nl_apply_options options = {.dropout_rate =
+                                                 run->settings.config.train.dropout_rate,
                                              .allow_missing = run->args.allow_missing};
     struct nl_load_report report = {.loaded = 0};
     char text[1024];
@@ -180,7 +197,8 @@ nl_status nl_load_apply(const struct nl_run *run, struct nl_state *state, struct
     const nl_status st = nl_weights_apply(state, params, &options, &report);
     if (st == NL_OK)
         nl_note("weights: %s (%s): %s%s%s", state->path, nl_origin_name(state->origin),
-                nl_load_report_text(&report, text, sizeof text), report.pred_w[0] ? "; pred_w " : "", report.pred_w);
+                nl_load_report_text(&report, text, sizeof text),
+                report.pred_w[0] ? "; pred_w " : "", report.pred_w);
     nl_load_report_clear(&report);
     return st;
 }

@@ -1,4 +1,5 @@
-/* progress.h - long work shows itself: a line that rewrites itself on a terminal, plain lines in a log.
+/* progress.h - long work shows itself: a line that rewrites itself on a terminal, plain lines in a
+ * log.
  *
  * All output goes to stderr, so stdout stays for results.
  */
@@ -9,7 +10,7 @@
 #include <stdint.h>
 
 struct nl_progress {
-    const char *unit;     /* "views" */
+    const char *unit; /* "views" */
     int64_t total, done;
     int64_t log_interval; /* in a log: one line every so many units; 0: only when 10 s passed */
     double start, shown;  /* seconds, monotonic */
@@ -19,7 +20,8 @@ struct nl_progress {
 /* Seconds of a clock that only goes forward. */
 double nl_seconds(void);
 
-void nl_progress_begin(struct nl_progress *p, const char *unit, int64_t total, int64_t log_interval);
+void nl_progress_begin(struct nl_progress *p, const char *unit, int64_t total,
+                       int64_t log_interval);
 
 /* `done` units are finished; `what` (may be "") names the one at hand. */
 void nl_progress_show(struct nl_progress *p, int64_t done, const char *what);

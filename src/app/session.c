@@ -20,7 +20,8 @@ nl_status nl_open_backend(const struct nl_run *run, struct nl_backend *be)
                "--precision=bf16: no backend of this build computes in bf16; use f32");
     if (nl_backend_open(backend_name(run), (int)run->args.threads, be) == NL_OK) return NL_OK;
     if (run->args.use_gpu == NL_GPU_TRUE)
-        return nl_fail(NL_EUSAGE, "--use_gpu=True: %s; --use_gpu=False runs on the CPU", nl_error());
+        return nl_fail(NL_EUSAGE, "--use_gpu=True: %s; --use_gpu=False runs on the CPU",
+                       nl_error());
     return NL_EUSAGE;
 }
 
@@ -71,7 +72,8 @@ void nl_session_close(struct nl_session *session)
 static nl_status find_layer(const struct nl_graph *g, const char *layer, struct nl_engine *engine)
 {
     const int node = nl_graph_find(g, layer);
-    NL_REQUIRE(node != NL_NONE, NL_EUSAGE, "--layer: no node \"%s\"; `nonlocal info` lists them", layer);
+    NL_REQUIRE(node != NL_NONE, NL_EUSAGE, "--layer: no node \"%s\"; `nonlocal info` lists them",
+               layer);
     engine->layer = g->nodes[node].out[0];
     engine->layer_is = *nl_graph_tensor(g, engine->layer);
     NL_REQUIRE(nl_tensor_is_dense(&engine->layer_is) && engine->layer_is.rank != 4, NL_EUSAGE,

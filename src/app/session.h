@@ -27,9 +27,11 @@ typedef enum {
     NL_WEIGHTS_TRIVIAL, /* non-trivial seeded values where no weights are given */
 } nl_weights_use;
 
-/* Opens backend, adopts what the weights file says about the network, builds the model (`geometry` of
- * its largest clip) and fills its parameters. nl_session_close undoes it, also after a failure. */
-nl_status nl_session_open(struct nl_session *session, struct nl_run *run, nl_weights_use use) NL_MUST_CHECK;
+/* Opens backend, adopts what the weights file says about the network, builds the model (`geometry`
+ * of its largest clip) and fills its parameters. nl_session_close undoes it, also after a
+ * failure. */
+nl_status nl_session_open(struct nl_session *session, struct nl_run *run,
+                          nl_weights_use use) NL_MUST_CHECK;
 void nl_session_close(struct nl_session *session);
 
 /* Opens the backend that --backend, MODEL.backend and use_gpu ask for. */
@@ -47,6 +49,7 @@ nl_status nl_engine_run(struct nl_engine *engine, const float *clips) NL_MUST_CH
 nl_status nl_engine_read(struct nl_engine *engine, nl_value v, double *out) NL_MUST_CHECK;
 
 /* Both: probability [N,classes]. */
-nl_status nl_engine_predict(struct nl_engine *engine, const float *clips, double *probability) NL_MUST_CHECK;
+nl_status nl_engine_predict(struct nl_engine *engine, const float *clips,
+                            double *probability) NL_MUST_CHECK;
 
 #endif

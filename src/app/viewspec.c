@@ -11,9 +11,11 @@ static int crops_of(int use_multi_crop)
 static nl_status read_views(const char *text, struct nl_view_spec *spec)
 {
     char end;
-    NL_REQUIRE(sscanf(text, "%dx%d%c", &spec->positions, &spec->crops, &end) == 2 && spec->positions >= 1 &&
-                   spec->positions <= 10000 && (spec->crops == 1 || spec->crops == 3 || spec->crops == 6),
-               NL_EUSAGE, "--views: want TxS with T from 1 to 10000 and S 1, 3 or 6, got \"%.32s\"", text);
+    NL_REQUIRE(sscanf(text, "%dx%d%c", &spec->positions, &spec->crops, &end) == 2 &&
+                   spec->positions >= 1 && spec->positions <= 10000 &&
+                   (spec->crops == 1 || spec->crops == 3 || spec->crops == 6),
+               NL_EUSAGE, "--views: want TxS with T from 1 to 10000 and S 1, 3 or 6, got \"%.32s\"",
+               text);
     return NL_OK;
 }
 
@@ -31,12 +33,14 @@ nl_status nl_view_spec(const struct nl_run *run, struct nl_view_spec *spec)
                                   .mean = config->model.image_mean,
                                   .std = config->model.image_std};
     if (run->args.views) NL_TRY(read_views(run->args.views, spec));
-    NL_REQUIRE(spec->positions >= 1, NL_EUSAGE, "INFER.num_test_clips %d is less than one position of %d crops",
+    NL_REQUIRE(spec->positions >= 1, NL_EUSAGE,
+               "INFER.num_test_clips %d is less than one position of %d crops",
                config->infer.num_test_clips, crops);
     NL_REQUIRE(sampling->jitter_scales[0] == sampling->jitter_scales[1], NL_EUSAGE,
-               "INFER.jitter_scales: prediction has one scale, want both the same, got %d and %d", sampling->jitter_scales[0],
-               sampling->jitter_scales[1]);
-    NL_REQUIRE(spec->short_side >= spec->crop, NL_EUSAGE, "INFER.crop_size %d is larger than the short side, %d (INFER.jitter_scales)",
+               "INFER.jitter_scales: prediction has one scale, want both the same, got %d and %d",
+               sampling->jitter_scales[0], sampling->jitter_scales[1]);
+    NL_REQUIRE(spec->short_side >= spec->crop, NL_EUSAGE,
+               "INFER.crop_size %d is larger than the short side, %d (INFER.jitter_scales)",
                spec->crop, spec->short_side);
     return NL_OK;
 }

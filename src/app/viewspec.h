@@ -5,7 +5,8 @@
 #include "reader/views.h"
 #include "src/app/command.h"
 
-/* --views=TxS, else from INFER.num_test_clips and INFER.use_multi_crop as the original does. NL_EUSAGE. */
+/* --views=TxS, else from INFER.num_test_clips and INFER.use_multi_crop as the original does.
+ * NL_EUSAGE. */
 nl_status nl_view_spec(const struct nl_run *run, struct nl_view_spec *spec) NL_MUST_CHECK;
 
 #endif

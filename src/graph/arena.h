@@ -16,6 +16,7 @@ struct nl_span {
 /* Places the spans, largest first, each at the lowest offset free of spans alive with it.
  * *total is the block's size; *bound what no placement can be below: the largest sum of bytes
  * alive in one step. */
-nl_status nl_arena_place(struct nl_span *spans, int count, size_t *total, size_t *bound) NL_MUST_CHECK;
+nl_status nl_arena_place(struct nl_span *spans, int count, size_t *total,
+                         size_t *bound) NL_MUST_CHECK;
 
 #endif

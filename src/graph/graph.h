@@ -33,17 +33,17 @@ struct nl_node {
 
 /* What `info` says of a non-local block. */
 struct nl_block_note {
-    char name[64];            /* nonlocal_conv4_3 */
-    char variant[64];         /* embedded_gaussian */
-    int stage, index;         /* after residual block `index` of res`stage` */
-    int node;                 /* its pairwise node (in the graph as built) */
-    int64_t queries, keys;    /* P and M of one attention */
-    int64_t attentions;       /* how many of them (B0 * B1) */
+    char name[64];         /* nonlocal_conv4_3 */
+    char variant[64];      /* embedded_gaussian */
+    int stage, index;      /* after residual block `index` of res`stage` */
+    int node;              /* its pairwise node (in the graph as built) */
+    int64_t queries, keys; /* P and M of one attention */
+    int64_t attentions;    /* how many of them (B0 * B1) */
     int64_t channels, inner;
 };
 
 struct nl_graph {
-    nl_type type; /* of all activations and parameters */
+    nl_type type;             /* of all activations and parameters */
     struct nl_params *params; /* borrowed */
     struct nl_node *nodes;
     int n_nodes, node_room;
@@ -61,7 +61,8 @@ void nl_graph_free(struct nl_graph *g);
 nl_status nl_graph_clone(const struct nl_graph *g, struct nl_graph **out) NL_MUST_CHECK;
 
 /* A dense value that the caller fills before each run. */
-nl_status nl_graph_input(struct nl_graph *g, int rank, const int64_t *dim, nl_value *out) NL_MUST_CHECK;
+nl_status nl_graph_input(struct nl_graph *g, int rank, const int64_t *dim,
+                         nl_value *out) NL_MUST_CHECK;
 
 /* The parameter `name`, new or known. */
 nl_status nl_graph_param(struct nl_graph *g, const char *name, int rank, const int64_t *dim,

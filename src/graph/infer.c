@@ -147,7 +147,8 @@ static nl_status batched(struct nl_op_desc *d, int64_t columns, bool fits)
 {
     const nl_tensor *a = &d->in[0], *b = &d->in[1];
     char one[TEXT], two[TEXT];
-    NL_REQUIRE(a->rank == 4 && b->rank == 4 && a->dim[0] == b->dim[0] && a->dim[1] == b->dim[1] && fits,
+    NL_REQUIRE(a->rank == 4 && b->rank == 4 && a->dim[0] == b->dim[0] && a->dim[1] == b->dim[1] &&
+                   fits,
                NL_ESHAPE, "%s and %s do not fit", nl_tensor_text(a, one, sizeof one),
                nl_tensor_text(b, two, sizeof two));
     const int64_t dim[4] = {a->dim[0], a->dim[1], a->dim[2], columns};
@@ -187,13 +188,20 @@ static nl_status infer_conv_fold(struct nl_op_desc *d)
 }
 
 static infer_fn *const rules[NL_N_OPS] = {
-    [NL_OP_CONV] = infer_conv,           [NL_OP_MAX_POOL] = infer_pool,
-    [NL_OP_AVG_POOL] = infer_pool,       [NL_OP_AFFINE] = infer_affine,
-    [NL_OP_ADD] = infer_add,             [NL_OP_RELU] = infer_same,
-    [NL_OP_SOFTMAX] = infer_same,        [NL_OP_MEAN] = infer_mean,
-    [NL_OP_PAIRWISE] = infer_pairwise,   [NL_OP_PRODUCT] = infer_product,
-    [NL_OP_OUTER_SUM] = infer_outer_sum, [NL_OP_MAP] = infer_same,
-    [NL_OP_BN_FOLD] = infer_bn_fold,     [NL_OP_CONV_FOLD] = infer_conv_fold,
+    [NL_OP_CONV] = infer_conv,
+    [NL_OP_MAX_POOL] = infer_pool,
+    [NL_OP_AVG_POOL] = infer_pool,
+    [NL_OP_AFFINE] = infer_affine,
+    [NL_OP_ADD] = infer_add,
+    [NL_OP_RELU] = infer_same,
+    [NL_OP_SOFTMAX] = infer_same,
+    [NL_OP_MEAN] = infer_mean,
+    [NL_OP_PAIRWISE] = infer_pairwise,
+    [NL_OP_PRODUCT] = infer_product,
+    [NL_OP_OUTER_SUM] = infer_outer_sum,
+    [NL_OP_MAP] = infer_same,
+    [NL_OP_BN_FOLD] = infer_bn_fold,
+    [NL_OP_CONV_FOLD] = infer_conv_fold,
 };
 
 nl_status nl_infer(struct nl_op_desc *desc, int *n_out)

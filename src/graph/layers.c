@@ -12,10 +12,12 @@ static const char *join(char out[NAME], const char *prefix, const char *suffix)
     return out;
 }
 
-nl_status nl_layer_conv(struct nl_graph *g, const struct nl_conv_layer *layer, nl_value x, nl_value *y)
+nl_status nl_layer_conv(struct nl_graph *g, const struct nl_conv_layer *layer, nl_value x,
+                        nl_value *y)
 {
     const int64_t channels = nl_graph_tensor(g, x)->dim[4];
-    const int64_t dim[5] = {layer->filters, layer->kernel[0], layer->kernel[1], layer->kernel[2], channels};
+    const int64_t dim[5] = {layer->filters, layer->kernel[0], layer->kernel[1], layer->kernel[2],
+                            channels};
     const struct nl_init zero = {NL_INIT_CONSTANT, 0};
     nl_value in[3] = {x, NL_NONE, NL_NONE};
     union nl_attr attr = {.conv = {.relu = false}};
@@ -27,8 +29,8 @@ nl_status nl_layer_conv(struct nl_graph *g, const struct nl_conv_layer *layer, n
     return nl_graph_append(g, NL_OP_CONV, layer->name, &attr, in, 3, y);
 }
 
-nl_status nl_layer_bn(struct nl_graph *g, const char *prefix, double epsilon, double gamma, nl_value x,
-                      nl_value *y)
+nl_status nl_layer_bn(struct nl_graph *g, const char *prefix, double epsilon, double gamma,
+                      nl_value x, nl_value *y)
 {
     const nl_tensor *t = nl_graph_tensor(g, x);
     const struct {
@@ -52,14 +54,16 @@ nl_status nl_layer_bn(struct nl_graph *g, const char *prefix, double epsilon, do
     return nl_graph_append(g, NL_OP_AFFINE, prefix, NULL, apply, 3, y);
 }
 
-nl_status nl_layer_affine(struct nl_graph *g, const char *name, const char *scale, const char *offset,
-                          nl_value x, nl_value *y)
+nl_status nl_layer_affine(struct nl_graph *g, const char *name, const char *scale,
+                          const char *offset, nl_value x, nl_value *y)
 {
     const nl_tensor *t = nl_graph_tensor(g, x);
     const int64_t channels = t->dim[t->rank - 1];
     nl_value in[3] = {x, NL_NONE, NL_NONE};
-    NL_TRY(nl_graph_param(g, scale, 1, &channels, NL_ROLE_BN, (struct nl_init){NL_INIT_CONSTANT, 1}, &in[1]));
-    NL_TRY(nl_graph_param(g, offset, 1, &channels, NL_ROLE_BN, (struct nl_init){NL_INIT_CONSTANT, 0}, &in[2]));
+    NL_TRY(nl_graph_param(g, scale, 1, &channels, NL_ROLE_BN, (struct nl_init){NL_INIT_CONSTANT, 1},
+                          &in[1]));
+    NL_TRY(nl_graph_param(g, offset, 1, &channels, NL_ROLE_BN,
+                          (struct nl_init){NL_INIT_CONSTANT, 0}, &in[2]));
     return nl_graph_append(g, NL_OP_AFFINE, name, NULL, in, 3, y);
 }
 

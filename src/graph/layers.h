@@ -9,25 +9,26 @@
 
 /* A convolution and its parameters. Triples are t, h, w. */
 struct nl_conv_layer {
-    const char *name;         /* of the node */
-    const char *weights;      /* parameter names; */
-    const char *bias;         /* NULL: no bias */
+    const char *name;    /* of the node */
+    const char *weights; /* parameter names; */
+    const char *bias;    /* NULL: no bias */
     int64_t filters;
     int kernel[3], stride[3], pad[3];
     nl_param_role role;
     struct nl_init init;
 };
 
-nl_status nl_layer_conv(struct nl_graph *g, const struct nl_conv_layer *layer, nl_value x, nl_value *y);
+nl_status nl_layer_conv(struct nl_graph *g, const struct nl_conv_layer *layer, nl_value x,
+                        nl_value *y);
 
 /* Batch norm in evaluation: parameters PREFIX_scale, _offset, _mean, _variance; running
  * statistics. `gamma` is the initial scale. Ioffe and Szegedy 2015. */
-nl_status nl_layer_bn(struct nl_graph *g, const char *prefix, double epsilon, double gamma, nl_value x,
-                      nl_value *y);
+nl_status nl_layer_bn(struct nl_graph *g, const char *prefix, double epsilon, double gamma,
+                      nl_value x, nl_value *y);
 
 /* y = x * scale + offset per channel, both trained, under the two parameter names given. */
-nl_status nl_layer_affine(struct nl_graph *g, const char *name, const char *scale, const char *offset,
-                          nl_value x, nl_value *y);
+nl_status nl_layer_affine(struct nl_graph *g, const char *name, const char *scale,
+                          const char *offset, nl_value x, nl_value *y);
 
 nl_status nl_layer_relu(struct nl_graph *g, const char *name, nl_value x, nl_value *y);
 nl_status nl_layer_add(struct nl_graph *g, const char *name, nl_value x0, nl_value x1, nl_value *y);

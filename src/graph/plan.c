@@ -21,7 +21,7 @@ struct nl_plan {
     struct task *tasks;    /* one per node */
     struct nl_span *spans; /* one per value; bytes 0 where the value owns no memory here */
     bool *constant;        /* per value */
-    bool *passing;         /* per value: a constant that only pack() reads, so it needs no memory later */
+    bool *passing; /* per value: a constant that only pack() reads, so it needs no memory later */
     size_t arena_bytes, arena_bound, constant_bytes, workspace_bytes;
     char *arena, *constants;
     void *workspace;
@@ -87,7 +87,8 @@ static nl_status find_lifetimes(struct nl_plan *plan, const nl_value *outputs, i
     return NL_OK;
 }
 
-/* Constants that stay lie one behind the other in a block of their own, packed weights after them. */
+/* Constants that stay lie one behind the other in a block of their own, packed weights after
+ * them. */
 static bool stays(const struct nl_plan *plan, nl_value v)
 {
     return plan->constant[v] && !plan->passing[v];
@@ -141,7 +142,8 @@ static nl_tensor tensor_of(const struct nl_plan *plan, nl_value v)
     if (base->kind == NL_VALUE_PARAM)
         t.data = (char *)plan->g->params->list[base->param].tensor.data + at;
     else
-        t.data = (stays(plan, info->base) ? plan->constants : plan->arena) + plan->spans[info->base].offset + at;
+        t.data = (stays(plan, info->base) ? plan->constants : plan->arena) +
+                 plan->spans[info->base].offset + at;
     return t;
 }
 
@@ -219,7 +221,8 @@ static nl_status refresh(struct nl_plan *plan)
         const struct task *task = &plan->tasks[i];
         if (task->constant) NL_TRY(nl_kernel_run(plan->be, &task->kernel, &task->args));
         if (task->kernel.need.packed)
-            NL_TRY(nl_kernel_pack(plan->be, &task->kernel, &task->args, plan->constants + task->packed_at));
+            NL_TRY(nl_kernel_pack(plan->be, &task->kernel, &task->args,
+                                  plan->constants + task->packed_at));
     }
     plan->version = plan->g->params->version;
     plan->fresh = true;

@@ -66,8 +66,8 @@ static void take_over(struct pass *p, struct nl_node *maker, struct nl_node *las
 }
 
 /* Places w * a and bias * a + b in the node list where the BN fold stood, as a node of its own. */
-static nl_status fold_weights(struct pass *p, const struct nl_node *conv, const struct nl_node *affine,
-                              nl_value folded[2])
+static nl_status fold_weights(struct pass *p, const struct nl_node *conv,
+                              const struct nl_node *affine, nl_value folded[2])
 {
     const nl_value in[4] = {conv->in[1], conv->in[2], affine->in[1], affine->in[2]};
     char name[160];
