@@ -7,20 +7,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool before(const double *p, int a, int b)
+/* Whether class `one` comes before class `two`. */
+static bool before(const double *probability, int one, int two)
 {
-    return p[a] > p[b] || (p[a] == p[b] && a < b);
+    if (probability[one] != probability[two]) return probability[one] > probability[two];
+    return one < two;
 }
 
 void nl_top_classes(const double *probability, int classes, int k, int *out)
 {
     int count = 0;
     for (int c = 0; c < classes; c++) {
-        int at = count < k ? count : k;
-        for (; at > 0 && before(probability, c, out[at - 1]); at--)
-            if (at < k) out[at] = out[at - 1];
-        if (at < k) out[at] = c;
+        int at = count;
+        while (at > 0 && before(probability, c, out[at - 1])) at--;
+        if (at == k) continue;
         if (count < k) count++;
+        for (int i = count - 1; i > at; i--) out[i] = out[i - 1];
+        out[at] = c;
     }
 }
 
