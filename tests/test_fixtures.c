@@ -269,7 +269,8 @@ static void find_files(void)
     n_blocks = scandir(folder, &blocks, is_block, alphasort);
     n_networks = scandir(folder, &networks, is_network, alphasort);
     need(n_blocks >= 29 && n_networks >= 6, "wanted 29 blocks and 6 networks in NL_FIXTURES");
-    need(nl_calloc((size_t)(n_blocks + n_networks), sizeof *names, &names) == NL_OK, nl_error());
+    need(nl_calloc((size_t)n_blocks + (size_t)n_networks, sizeof *names, &names) == NL_OK,
+         nl_error());
     take_names(blocks, n_blocks, names);
     take_names(networks, n_networks, names + n_blocks);
 }
