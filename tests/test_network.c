@@ -117,7 +117,7 @@ START_TEST(c2d_scores_a_clip_and_its_reversal_alike)
     double one[CLASSES], two[CLASSES];
     run_once("ref", 2, true, sets, one);
     memcpy(forward, clip, sizeof clip);
-    const size_t plane = 64 * 64;
+    const size_t plane = (size_t)64 * 64;
     for (size_t c = 0; c < 3; c++)
         for (size_t t = 0; t < 8; t++)
             memcpy(clip + (c * 8 + t) * plane, forward + (c * 8 + 7 - t) * plane,

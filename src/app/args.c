@@ -119,11 +119,11 @@ static nl_status apply(struct nl_run *run, const struct nl_flag *flag, const cha
 /* One --name[=value] at argv[*i]; the value may be the next argument. */
 static nl_status read_flag(struct nl_run *run, int argc, char *const *argv, int *i)
 {
-    char name[64] = "";
+    char name[64];
     const char *word = argv[*i] + 2, *equals = strchr(word, '=');
     const size_t length = equals ? (size_t)(equals - word) : strlen(word);
     if (length >= sizeof name) return unknown_flag(word, run->command);
-    memcpy(name, word, length);
+    snprintf(name, sizeof name, "%.*s", (int)length, word);
     const struct nl_flag *flag = nl_flag_find(name, run->command->bit);
     if (!flag) return unknown_flag(name, run->command);
     if (equals) return apply(run, flag, equals + 1);

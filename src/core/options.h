@@ -77,15 +77,15 @@ nl_status nl_settings_load(struct nl_settings *settings, const char *path) NL_MU
 
 /* The same from text; `name` stands for the file in messages. */
 nl_status nl_settings_read(struct nl_settings *settings, const char *text, const char *name,
-                           nl_setter origin) NL_MUST_CHECK;
+                           nl_setter setter) NL_MUST_CHECK;
 
 /* One option, "SECTION.KEY"; `value` as it would stand in YAML. */
 nl_status nl_settings_set(struct nl_settings *settings, const char *key, const char *value,
-                          nl_setter origin) NL_MUST_CHECK;
+                          nl_setter setter) NL_MUST_CHECK;
 
 /* A path or a name, "SECTION.KEY", as it is: any bytes, no YAML. */
 nl_status nl_settings_set_text(struct nl_settings *settings, const char *key, const char *text,
-                               nl_setter origin) NL_MUST_CHECK;
+                               nl_setter setter) NL_MUST_CHECK;
 
 /* Who set "SECTION.KEY", which must exist. */
 nl_setter nl_settings_origin(const struct nl_settings *settings, const char *key);
