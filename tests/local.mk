@@ -21,14 +21,14 @@ AM_TESTS_ENVIRONMENT = \
 
 dist_check_SCRIPTS += %D%/check-layers.sh %D%/check-registry.sh %D%/check-banned.sh \
 	%D%/check-docs.sh %D%/check-run.sh
-EXTRA_DIST += %D%/fixtures %D%/lsan.supp %D%/tsan.supp %D%/valgrind.supp
+EXTRA_DIST += %D%/fixtures
 
 # The test programs once more, slowly. Children (Check forks) are watched too.
 check-valgrind:
 	CK_TIMEOUT_MULTIPLIER=30 $(MAKE) $(AM_MAKEFLAGS) check TESTS='$(check_PROGRAMS)' \
 	  LOG_COMPILER='$(abs_top_builddir)/libtool --mode=execute valgrind' \
 	  LOG_FLAGS='-q --error-exitcode=9 --leak-check=full --show-leak-kinds=definite \
-	    --errors-for-leak-kinds=definite --suppressions=$(abs_top_srcdir)/tests/valgrind.supp'
+	    --errors-for-leak-kinds=definite'
 
 if NL_HAVE_CHECK
 include tests/core.mk

@@ -5,6 +5,7 @@
 #include "src/core/memory.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
