@@ -2,9 +2,9 @@
 # come from configure. Plug-ins are built into $NL_TEST_PLUGINS.
 TEST_CPPFLAGS = $(AM_CPPFLAGS) $(CHECK_CFLAGS)
 
-# Tests run more threads than there may be processors: those that wait must not spin.
 # Tests find their fixtures by environment. NL_SHARED is a folder of further cases that some
-# checkouts have beside them; tests that want it say "skip: ..." where it is not set.
+# checkouts have beside them; tests that want it say "skip: ..." where it is not set. Tests run more
+# threads than there may be processors: those that wait must not spin.
 AM_TESTS_ENVIRONMENT = \
 	NL_FIXTURES='$(abs_top_srcdir)/tests/fixtures'; export NL_FIXTURES; \
 	NL_PROGRAM='$(abs_top_builddir)/nonlocal'; export NL_PROGRAM; \
@@ -14,10 +14,8 @@ AM_TESTS_ENVIRONMENT = \
 	  NL_SHARED='$(abs_top_srcdir)/../shared'; export NL_SHARED; \
 	fi; \
 	CK_DEFAULT_TIMEOUT=$${CK_DEFAULT_TIMEOUT-300}; export CK_DEFAULT_TIMEOUT; \
-	LSAN_OPTIONS='suppressions=$(abs_top_srcdir)/tests/lsan.supp:print_suppressions=0'; \
-	TSAN_OPTIONS='suppressions=$(abs_top_srcdir)/tests/tsan.supp'; \
-	UBSAN_OPTIONS='print_stacktrace=1'; OMP_WAIT_POLICY=passive; export OMP_WAIT_POLICY; \
-	export LSAN_OPTIONS TSAN_OPTIONS UBSAN_OPTIONS;
+	OMP_WAIT_POLICY=passive; export OMP_WAIT_POLICY; \
+	UBSAN_OPTIONS=print_stacktrace=1; export UBSAN_OPTIONS;
 
 dist_check_SCRIPTS += %D%/check-layers.sh %D%/check-registry.sh %D%/check-banned.sh \
 	%D%/check-docs.sh %D%/check-run.sh
