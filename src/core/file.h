@@ -7,12 +7,13 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-/* Opens a regular file for reading without waiting (a FIFO would block) and gives its size. `*fd` is
- * the caller's to close. NL_EIO with the path and the reason: missing, a folder, no permission. */
+/* Opens a regular file for reading without waiting (a FIFO would block) and gives its size. `*fd`
+ * is the caller's to close. NL_EIO with the path and the reason: missing, a folder, no
+ * permission. */
 nl_status nl_file_open(const char *path, int *fd, size_t *size) NL_MUST_CHECK;
 
-/* Reads a regular file fully, adding a NUL. `*text` is the caller's to nl_free. NL_EIO if it cannot be
- * read or is over `limit` bytes; NL_ENOMEM. */
+/* Reads a regular file fully, adding a NUL. `*text` is the caller's to nl_free. NL_EIO if it cannot
+ * be read or is over `limit` bytes; NL_ENOMEM. */
 nl_status nl_file_read(const char *path, size_t limit, char **text, size_t *size) NL_MUST_CHECK;
 
 /* A regular file's bytes, read-only, in memory that the system fills on demand. */
@@ -30,7 +31,8 @@ struct nl_file_write {
     char path[4096], temporary[4200]; /* temporary is "" where the target is written directly */
 };
 nl_status nl_file_write_begin(struct nl_file_write *w, const char *path) NL_MUST_CHECK;
-/* Exactly one of these ends a begun write. commit: NL_EIO (the old file stays) on any failure so far. */
+/* Exactly one of these ends a begun write. commit: NL_EIO (the old file stays) on any failure so
+ * far. */
 nl_status nl_file_write_commit(struct nl_file_write *w) NL_MUST_CHECK;
 void nl_file_write_abort(struct nl_file_write *w);
 

@@ -115,6 +115,14 @@ static nl_status set_stage(struct nl_settings *settings, int stage, struct nl_ya
     return NL_OK;
 }
 
+/* By stage, then by residual block. */
+static int in_order(const void *a, const void *b)
+{
+    const struct nl_block_place *x = &((const struct nl_place_override *)a)->place;
+    const struct nl_block_place *y = &((const struct nl_place_override *)b)->place;
+    return x->stage != y->stage ? x->stage - y->stage : x->index - y->index;
+}
+
 nl_status nl_blocks_set(struct nl_settings *settings, struct nl_yaml *yaml, const yaml_node_t *node)
 {
     const char *key, *text = nl_yaml_scalar(node);
@@ -128,6 +136,8 @@ nl_status nl_blocks_set(struct nl_settings *settings, struct nl_yaml *yaml, cons
         if (nl_option_stage(key) < 0) return at(yaml, value, "stages are 2 to 5");
         NL_TRY(set_stage(settings, nl_option_stage(key), yaml, value));
     }
+    qsort(settings->overrides, (size_t)settings->config.nonlocal.n_blocks,
+          sizeof *settings->overrides, in_order);
     return NL_OK;
 }
 
@@ -146,28 +156,24 @@ static void write_switches(const struct nl_place_override *override, struct nl_t
 
 void nl_blocks_write(const struct nl_settings *settings, struct nl_text *out)
 {
-    bool any_stage = false;
+    int stage = 0;
     if (!settings->config.nonlocal.blocks_given) {
         nl_text_add(out, "''");
         return;
     }
-    for (int stage = 2; stage <= 5; stage++) {
-        bool any = false;
-        for (int i = 0; i < settings->config.nonlocal.n_blocks; i++) {
-            const struct nl_place_override *override = &settings->overrides[i];
-            if (override->place.stage != stage) continue;
-            if (any)
-                nl_text_add(out, ", ");
-            else
-                nl_text_add(out, "%s%d: {", any_stage ? ", " : "{", stage);
-            nl_text_add(out, "%d: {", override->place.index);
-            write_switches(override, out);
-            nl_text_add(out, "}");
-            any = any_stage = true;
-        }
-        if (any) nl_text_add(out, "}");
+    nl_text_add(out, "{");
+    for (int i = 0; i < settings->config.nonlocal.n_blocks; i++) {
+        const struct nl_place_override *override = &settings->overrides[i];
+        if (override->place.stage == stage)
+            nl_text_add(out, ", ");
+        else
+            nl_text_add(out, "%s%d: {", stage ? "}, " : "", override->place.stage);
+        stage = override->place.stage;
+        nl_text_add(out, "%d: {", override->place.index);
+        write_switches(override, out);
+        nl_text_add(out, "}");
     }
-    nl_text_add(out, any_stage ? "}" : "{}");
+    nl_text_add(out, stage ? "}}" : "}");
 }
 
 /* Bytes of a switch in struct nl_block_options. */

@@ -47,6 +47,25 @@ static nl_status check_scales(const char *section, const struct nl_sampling *sam
     return NL_OK;
 }
 
+/* Groups of frames cut up the extent over space and time; the others have none. */
+static nl_status check_groups(const struct nl_block_options *options, const int *of_stage)
+{
+    bool grouped = options->group_size > 0;
+    for (int i = 0; of_stage && i < NL_STAGES; i++) grouped |= of_stage[i] > 0;
+    NL_REQUIRE(!grouped || options->extent == NL_EXTENT_SPACETIME, NL_EUSAGE,
+               "NONLOCAL.group_size: groups of frames need extent: spacetime, or group_size: 0");
+    return NL_OK;
+}
+
+static nl_status check_blocks(const struct nl_config *config)
+{
+    if (!config->nonlocal.blocks_given)
+        return check_groups(&config->nonlocal.options, config->nonlocal.group_of_stage);
+    for (int i = 0; i < config->nonlocal.n_blocks; i++)
+        NL_TRY(check_groups(&config->nonlocal.blocks[i].options, NULL));
+    return NL_OK;
+}
+
 /* True the first time that a user's own file or flag set row `index`. */
 static bool may_warn(struct nl_settings *settings, int index)
 {
@@ -92,6 +111,7 @@ nl_status nl_settings_resolve(struct nl_settings *settings)
     NL_TRY(check_scales("TEST", &config->test.sampling));
     NL_TRY(check_scales("INFER", &config->infer.sampling));
     nl_blocks_resolve(settings);
+    NL_TRY(check_blocks(config));
     for (int i = 0; i < nl_n_options; i++)
         if (nl_options[i].flags & NL_OPT_UNUSED) NL_TRY(warn_unused(settings, i));
     warn_depth(settings);

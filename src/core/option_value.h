@@ -21,7 +21,8 @@ int nl_option_stage(const char *key);
 void nl_option_write(const struct nl_settings *settings, int index, struct nl_text *out);
 void nl_option_write_at(const void *at, int index, struct nl_text *out);
 
-/* NONLOCAL.blocks: the map into settings->overrides, config.nonlocal.n_blocks and blocks_given. */
+/* NONLOCAL.blocks: the map into settings->overrides, in order of stage and residual block,
+ * config.nonlocal.n_blocks and blocks_given. */
 nl_status nl_blocks_set(struct nl_settings *settings, struct nl_yaml *yaml,
                         const yaml_node_t *node) NL_MUST_CHECK;
 void nl_blocks_write(const struct nl_settings *settings, struct nl_text *out);

@@ -146,17 +146,40 @@ nl_status nl_settings_load(struct nl_settings *settings, const char *path)
     return st;
 }
 
-/* `value` as a document of its own; an empty one is an empty text. */
-static nl_status set_index(struct nl_settings *settings, int index, const char *value,
-                           nl_setter setter)
+/* YAML wants a blank after the colons of a map, which {3:[1,3]} on a command line rarely has. */
+static nl_status space_colons(const char *map, struct nl_text *out)
+{
+    char quote = '\0';
+    for (; *map; map++) {
+        if (quote ? *map == quote : *map == '\'' || *map == '"') quote = quote ? '\0' : *map;
+        nl_text_add(out, *map == ':' && !quote ? "%c " : "%c", *map);
+    }
+    return nl_text_check(out);
+}
+
+/* `value` as a document of its own. */
+static nl_status set_document(struct nl_settings *settings, int index, const char *value,
+                              nl_setter setter)
 {
     struct nl_yaml yaml;
-    NL_TRY(nl_yaml_parse(*value ? value : "''", *value ? strlen(value) : 2, NULL, &yaml));
+    NL_TRY(nl_yaml_parse(value, strlen(value), NULL, &yaml));
     const yaml_node_t *root = nl_yaml_root(&yaml);
     const nl_status st = root ? assign(settings, index, &yaml, root, setter)
                               : nl_fail(NL_EUSAGE, "command line: %s.%s: no value",
                                         nl_options[index].section, nl_options[index].key);
     nl_yaml_clear(&yaml);
+    return st;
+}
+
+/* A value without the context of a file; an empty one is an empty text. */
+static nl_status set_index(struct nl_settings *settings, int index, const char *value,
+                           nl_setter setter)
+{
+    struct nl_text map = {.data = NULL};
+    if (*value != '{') return set_document(settings, index, *value ? value : "''", setter);
+    nl_status st = space_colons(value, &map);
+    if (st == NL_OK) st = set_document(settings, index, map.data, setter);
+    nl_text_clear(&map);
     return st;
 }
 
