@@ -1,12 +1,12 @@
 # NL_APPEND_FLAGS(VARIABLE, FLAGS)
 # --------------------------------
 # Appends each of FLAGS that the compiler takes without a warning. With -Werror, since clang only
-# warns of flags that it does not know.
+# warns of flags that it does not know; -Wno-x is tried as -Wx, since gcc takes any -Wno-x.
 AC_DEFUN([NL_APPEND_FLAGS], [
   for nl_flag in $2; do
     AC_MSG_CHECKING([whether $CC accepts $nl_flag])
     nl_save_CFLAGS=$CFLAGS
-    CFLAGS="$CFLAGS -Werror $nl_flag"
+    CFLAGS="$CFLAGS -Werror `AS_ECHO(["$nl_flag"]) | sed 's/^-Wno-/-W/'`"
     AC_COMPILE_IFELSE([AC_LANG_PROGRAM([], [])],
       [nl_accepts=yes
        $1="$$1 $nl_flag"],
