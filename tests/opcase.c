@@ -147,7 +147,8 @@ static double *copied(const struct buffer *b)
 static void run_on_buffers(struct nl_backend *be, const struct op_case *c, nl_type type,
                            const struct nl_kernel *kernel, struct op_result *result)
 {
-    struct buffer in[NL_MAX_IN] = {{NULL}}, out[NL_MAX_OUT] = {{NULL}}, *made[NL_MAX_OUT] = {NULL};
+    struct buffer in[NL_MAX_IN] = {{.host = NULL}}, out[NL_MAX_OUT] = {{.host = NULL}};
+    struct buffer *made[NL_MAX_OUT] = {NULL};
     struct nl_args args = {.packed = NULL};
     for (int i = 0; i < NL_MAX_IN; i++) {
         if (!c->desc.in[i].rank) continue;
