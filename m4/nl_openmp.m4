@@ -1,7 +1,7 @@
 # NL_WITH_OPENMP
 # --------------
-# AC_OPENMP, which brings --disable-openmp. Where it is off, pragmas are not worth a warning, nor are
-# parameters that only pragmas name.
+# AC_OPENMP, which brings --disable-openmp. Where it is off, pragmas are not worth a warning, nor
+# are parameters that only pragmas name.
 # ThreadSanitizer does not understand OpenMP's runtime, so --enable-tsan switches it off.
 AC_DEFUN([NL_WITH_OPENMP], [
   AC_REQUIRE([NL_SANITIZERS])

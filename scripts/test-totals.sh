@@ -1,7 +1,8 @@
 #!/bin/sh
 # test-totals.sh FOLDER...: "N passed, N failed, N skipped" over the test logs under FOLDER. Each
-# case of a Check program counts, a shell test is one case unless it ends with a count of its own
-# ("NAME: N passed, N failed"), and so is a program that ended badly although all its cases passed. A line "skip: ..." in a log is a case that tested nothing.
+# case of a Check program counts; a shell test is one case, unless it ends with a count of its own
+# ("NAME: N passed, N failed"); and so is a program that ended badly although all its cases passed.
+# A line "skip: ..." in a log is a case that tested nothing.
 set -eu
 results=$(find "$@" -name '*.trs')
 # shellcheck disable=SC2086 # a list of files, which have plain names

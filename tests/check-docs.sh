@@ -4,6 +4,7 @@
 set -eu
 cd "${srcdir:-.}"
 bad=0
+folders='src|backends|blocks|models|reader|tests|configs|scripts|docs'
 for page in *.md docs/*.md docs/*/*.md; do
     folder=$(dirname "$page")
     for link in $(grep -o ']([^)#:]*[)#]' "$page" | sed 's/^](//; s/[)#]$//'); do
@@ -12,8 +13,7 @@ for page in *.md docs/*.md docs/*/*.md; do
             bad=1
         }
     done
-    for path in $(grep -oE '`(src|backends|blocks|models|reader|tests|configs|scripts|docs)/[a-z0-9_./-]+`' "$page" |
-        tr -d '`'); do
+    for path in $(grep -oE "\`($folders)/[a-z0-9_./-]+\`" "$page" | tr -d '`'); do
         test -e "$path" || {
             echo "$page: no $path"
             bad=1

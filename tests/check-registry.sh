@@ -9,8 +9,8 @@ bad=0
 compare() {
     def="$1/$1.def"
     test -f "$def" || return 0
-    defined=$(find "$1" -name '*.c' -exec sed -n "s/^const struct $3 $4\([a-z0-9_]*\) = {.*/\1/p" {} + |
-        LC_ALL=C sort)
+    definition="^const struct $3 $4\([a-z0-9_]*\) = {.*"
+    defined=$(find "$1" -name '*.c' -exec sed -n "s/$definition/\1/p" {} + | LC_ALL=C sort)
     listed=$(sed -n "s/^$2(\([a-z0-9_]*\)).*/\1/p" "$def" | LC_ALL=C sort)
     test "$defined" = "$listed" || {
         printf '%s defines:\n%s\n%s lists:\n%s\n' "$1" "$defined" "$def" "$listed"

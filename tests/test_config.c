@@ -257,7 +257,7 @@ START_TEST(damaged_files_are_read_or_refused_but_never_crash)
     for (int i = 0; i < ROUNDS; i++) {
         char text[1024];
         size_t length = strlen(whole);
-        memcpy(text, whole, length);
+        snprintf(text, sizeof text, "%s", whole);
         mutate(&rng, text, &length, sizeof text);
         settings = defaults;
         const nl_status st = nl_settings_read(&settings, text, "damaged", NL_BY_FILE);

@@ -14,12 +14,12 @@ int nl_option_find(const char *section, const char *key)
     return -1;
 }
 
-/* Another section that has this very key; NULL if none. */
-static const char *section_with(const char *key)
+/* A row of any section that has this very key; -1 if none. */
+static int row_with(const char *key)
 {
     for (int i = 0; i < nl_n_options; i++)
-        if (strcmp(nl_options[i].key, key) == 0) return nl_options[i].section;
-    return NULL;
+        if (strcmp(nl_options[i].key, key) == 0) return i;
+    return -1;
 }
 
 nl_status nl_option_unknown(const char *where, const char *section, const char *key)
@@ -28,10 +28,10 @@ nl_status nl_option_unknown(const char *where, const char *section, const char *
     char name[128];
     int n = 0;
     nl_text_escape(key, name, sizeof name);
-    const char *home = section_with(key);
-    if (home)
+    const int row = row_with(key);
+    if (row >= 0)
         return nl_fail(NL_EUSAGE, "%s: unknown key %s.%s; there is %s.%s", where, section, name,
-                       home, name);
+                       nl_options[row].section, name);
     for (int i = 0; i < nl_n_options; i++)
         if (strcmp(nl_options[i].section, section) == 0) known[n++] = nl_options[i].key;
     known[n] = NULL;
@@ -151,7 +151,10 @@ static nl_status space_colons(const char *map, struct nl_text *out)
 {
     char quote = '\0';
     for (; *map; map++) {
-        if (quote ? *map == quote : *map == '\'' || *map == '"') quote = quote ? '\0' : *map;
+        if (!quote && (*map == '\'' || *map == '"'))
+            quote = *map;
+        else if (quote == *map)
+            quote = '\0';
         nl_text_add(out, *map == ':' && !quote ? "%c " : "%c", *map);
     }
     return nl_text_check(out);
@@ -200,7 +203,7 @@ static nl_status locate(const char *name, int *index)
 nl_status nl_settings_set(struct nl_settings *settings, const char *key, const char *value,
                           nl_setter setter)
 {
-    int index;
+    int index = 0;
     NL_TRY(locate(key, &index));
     return set_index(settings, index, value, setter);
 }
@@ -208,7 +211,7 @@ nl_status nl_settings_set(struct nl_settings *settings, const char *key, const c
 nl_status nl_settings_set_text(struct nl_settings *settings, const char *key, const char *text,
                                nl_setter setter)
 {
-    int index;
+    int index = 0;
     NL_TRY(locate(key, &index));
     const struct nl_option *option = &nl_options[index];
     const bool is_path = option->type == NL_OPT_PATH;
