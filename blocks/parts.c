@@ -183,9 +183,10 @@ nl_status nl_block_relate(struct nl_graph *g, const struct nl_block_site *site,
 static nl_status normalise(struct nl_graph *g, const struct nl_block_site *site, nl_value *w)
 {
     const struct nl_block_options *opt = site->options;
-    char name[NAME], scale[NAME], offset[NAME];
-    if (opt->use_bn)
-        NL_TRY(nl_layer_bn(g, named(name, site, "bn"), opt->bn_epsilon, opt->bn_init_gamma, *w, w));
+    char name[NAME], bn_name[NAME], scale[NAME], offset[NAME];
+    const struct nl_bn_layer bn = {named(bn_name, site, "bn"), opt->bn_epsilon, opt->bn_momentum,
+                                   opt->bn_init_gamma};
+    if (opt->use_bn) NL_TRY(nl_layer_bn(g, &bn, *w, w));
     if (opt->use_affine)
         NL_TRY(nl_layer_affine(g, named(name, site, "affine"), named(scale, site, "affine_s"),
                                named(offset, site, "affine_b"), *w, w));

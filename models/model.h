@@ -10,10 +10,15 @@ struct nl_geometry {
     int64_t batch, frames, height, width;
 };
 
-/* The ends of a graph. */
+/* The ends of a graph. Those of the other mode are NL_NONE. */
 struct nl_model_ends {
     nl_value clip;        /* input [N,T,H,W,3] */
-    nl_value probability; /* [N,classes] */
+    nl_value probability; /* [N,classes]; evaluation */
+    nl_value label;       /* input [N], I64; training, as all that follow */
+    nl_value mask;        /* input [N,t,h,w,features]: dropout, or NL_NONE at rate 0 */
+    nl_value logits;      /* [N,classes] */
+    nl_value loss;        /* [N]: cross entropy of each clip */
+    nl_value share;       /* input [N]: weight of each clip's loss in the gradient */
 };
 
 struct nl_model_kind {
@@ -49,5 +54,13 @@ void nl_model_clear(struct nl_model *model);
 /* The network for one geometry, for nl_graph_free. */
 nl_status nl_model_graph(struct nl_model *model, const struct nl_geometry *geometry,
                          struct nl_graph **g, struct nl_model_ends *ends) NL_MUST_CHECK;
+
+/* The network as `training` says, up to the loss, and its gradient (gradient.h) appended. */
+nl_status nl_model_train_graph(struct nl_model *model, const struct nl_geometry *geometry,
+                               const struct nl_training *training, struct nl_graph **g,
+                               struct nl_model_ends *ends) NL_MUST_CHECK;
+
+/* TRAIN.trainable as struct nl_training wants it; NULL for all. */
+bool (*nl_model_trains(int trainable))(const char *param);
 
 #endif

@@ -1,5 +1,7 @@
 #include "models/model.h"
 
+#include "src/graph/gradient.h"
+
 #include <string.h>
 
 #define NL_MODEL(id) extern const struct nl_model_kind nl_model_##id;
@@ -65,14 +67,60 @@ void nl_model_clear(struct nl_model *model)
     nl_params_clear(&model->params);
 }
 
-nl_status nl_model_graph(struct nl_model *model, const struct nl_geometry *geometry,
-                         struct nl_graph **g, struct nl_model_ends *ends)
+static nl_status build(struct nl_model *model, const struct nl_geometry *geometry,
+                       const struct nl_training *training, struct nl_graph **g,
+                       struct nl_model_ends *ends)
 {
+    *ends = (struct nl_model_ends){NL_NONE, NL_NONE, NL_NONE, NL_NONE, NL_NONE, NL_NONE, NL_NONE};
     NL_TRY(nl_graph_new(model->type, &model->params, g));
-    const nl_status st = model->kind->build(*g, model->config, geometry, ends);
+    (*g)->training = *training;
+    NL_TRY(model->kind->build(*g, model->config, geometry, ends));
+    if (!training->on) return NL_OK;
+    NL_REQUIRE(ends->loss != NL_NONE, NL_ENOSUP, "model %s builds no loss", model->kind->name);
+    NL_TRY(nl_graph_input(*g, 1, &geometry->batch, &ends->share));
+    return nl_graph_differentiate(*g, ends->loss, ends->share, NULL, NULL, 0);
+}
+
+nl_status nl_model_train_graph(struct nl_model *model, const struct nl_geometry *geometry,
+                               const struct nl_training *training, struct nl_graph **g,
+                               struct nl_model_ends *ends)
+{
+    const nl_status st = build(model, geometry, training, g, ends);
     if (st != NL_OK) {
         nl_graph_free(*g);
         *g = NULL;
     }
     return st;
+}
+
+nl_status nl_model_graph(struct nl_model *model, const struct nl_geometry *geometry,
+                         struct nl_graph **g, struct nl_model_ends *ends)
+{
+    return nl_model_train_graph(model, geometry, &(struct nl_training){.on = false}, g, ends);
+}
+
+static bool is_of_head(const char *param)
+{
+    return strncmp(param, "pred_", 5) == 0;
+}
+
+static bool is_of_blocks(const char *param)
+{
+    return is_of_head(param) || strncmp(param, "nonlocal_", 9) == 0;
+}
+
+static bool is_of_res5(const char *param)
+{
+    return is_of_head(param) || strncmp(param, "res5", 4) == 0 || strncmp(param, "bn5", 3) == 0;
+}
+
+bool (*nl_model_trains(int trainable))(const char *param)
+{
+    static bool (*const rules[])(const char *) = {
+        [NL_TRAINABLE_ALL] = NULL,
+        [NL_TRAINABLE_BLOCKS] = is_of_blocks,
+        [NL_TRAINABLE_HEAD] = is_of_head,
+        [NL_TRAINABLE_RES5] = is_of_res5,
+    };
+    return rules[trainable];
 }

@@ -36,8 +36,9 @@ static struct nl_init msra(int64_t channels, const int *kernel)
 static nl_status normalise(struct builder *b, const char *bn, double gamma, nl_value x, nl_value *y)
 {
     char scale[NAME + 8], offset[NAME + 8];
-    if (!b->config->model.use_affine)
-        return nl_layer_bn(b->g, bn, b->config->model.bn_epsilon, gamma, x, y);
+    const struct nl_bn_layer layer = {bn, b->config->model.bn_epsilon,
+                                      b->config->model.bn_momentum, gamma};
+    if (!b->config->model.use_affine) return nl_layer_bn(b->g, &layer, x, y);
     snprintf(scale, sizeof scale, "%s_scale", bn);
     snprintf(offset, sizeof offset, "%s_offset", bn);
     return nl_layer_affine(b->g, bn, scale, offset, x, y);
@@ -176,9 +177,30 @@ static int64_t res5_side(int64_t crop)
     return side;
 }
 
+/* Inverted dropout: features times a mask of 0 and 1 / (1 - rate) that the trainer draws. */
+static nl_status dropout(struct builder *b, nl_value x, nl_value *y, struct nl_model_ends *ends)
+{
+    const nl_tensor t = *nl_graph_tensor(b->g, x);
+    ends->mask = NL_NONE;
+    if (b->config->train.dropout_rate == 0) return NL_OK;
+    NL_TRY(nl_graph_input(b->g, t.rank, t.dim, &ends->mask));
+    const nl_value in[2] = {x, ends->mask};
+    return nl_graph_append(b->g, NL_OP_MUL, "dropout", NULL, in, 2, y);
+}
+
+/* Training averages logits over positions (there is one at the training crop). */
+static nl_status loss(struct builder *b, nl_value y, struct nl_model_ends *ends)
+{
+    NL_TRY(nl_graph_append(b->g, NL_OP_MEAN, "logits", NULL, &y, 1, &ends->logits));
+    const int64_t batch = nl_graph_tensor(b->g, ends->logits)->dim[0];
+    NL_TRY(nl_graph_input_of(b->g, NL_I64, 1, &batch, &ends->label));
+    const nl_value in[2] = {ends->logits, ends->label};
+    return nl_graph_append(b->g, NL_OP_CROSS_ENTROPY, "loss", NULL, in, 2, &ends->loss);
+}
+
 /* The averaging window is res5's size at the training crop, so larger clips are fully
  * convolutional. */
-static nl_status head(struct builder *b, nl_value *probability)
+static nl_status head(struct builder *b, struct nl_model_ends *ends)
 {
     const nl_tensor *res5 = nl_graph_tensor(b->g, b->x);
     const int window = (int)res5_side(b->config->train.sampling.crop_size);
@@ -200,9 +222,11 @@ static nl_status head(struct builder *b, nl_value *probability)
                (long long)res5->dim[2], (long long)res5->dim[3], window, window,
                b->config->train.sampling.crop_size);
     NL_TRY(nl_layer_pool(b->g, NL_OP_AVG_POOL, "pool5", kernel, (const int[]){1, 1, 1}, b->x, &y));
+    if (b->g->training.on) NL_TRY(dropout(b, y, &y, ends));
     NL_TRY(nl_layer_conv(b->g, &pred, y, &y));
+    if (b->g->training.on) return loss(b, y, ends);
     NL_TRY(nl_graph_append(b->g, NL_OP_SOFTMAX, "softmax", NULL, &y, 1, &y));
-    return nl_graph_append(b->g, NL_OP_MEAN, "probability", NULL, &y, 1, probability);
+    return nl_graph_append(b->g, NL_OP_MEAN, "probability", NULL, &y, 1, &ends->probability);
 }
 
 static nl_status check(const struct nl_config *config, const struct nl_geometry *geometry)
@@ -242,7 +266,7 @@ static nl_status build(struct nl_graph *g, const struct nl_config *config,
     NL_TRY(nl_layer_pool(g, NL_OP_MAX_POOL, "pool2", (const int[]){2, 1, 1}, (const int[]){2, 1, 1},
                          b.x, &b.x));
     for (int number = 3; number <= 5; number++) NL_TRY(stage(&b, number));
-    return head(&b, &ends->probability);
+    return head(&b, ends);
 }
 
 const struct nl_model_kind nl_model_resnet = {

@@ -4,6 +4,7 @@
 
 #include "blocks/block.h"
 #include "src/core/memory.h"
+#include "src/graph/gradient.h"
 #include "src/weights/state.h"
 
 #include <check.h>
@@ -106,9 +107,8 @@ static void fill(struct nl_params *params, const struct nl_state *state)
 
 enum { N = 2, C = 6, T = 4, H = 5, W = 7, S = T * H * W, COUNT = N * C * S };
 
-/* (N,C,S) doubles into the plan's input and back out, in its type. */
-static void run_block(struct nl_plan *plan, nl_type type, nl_value x, nl_value z, const double *in,
-                      double *out)
+/* (N,C,S) doubles into an input of the plan, in its type. */
+static void put_block(struct nl_plan *plan, nl_type type, nl_value x, const double *in)
 {
     static double wide[COUNT];
     static float narrow[COUNT];
@@ -119,7 +119,13 @@ static void run_block(struct nl_plan *plan, nl_type type, nl_value x, nl_value z
                 narrow[(n * S + s) * C + c] = (float)in[(n * C + c) * S + s];
             }
     ck_assert_int_eq(nl_plan_write(plan, x, type == NL_F64 ? (void *)wide : (void *)narrow), NL_OK);
-    ck_assert_msg(nl_plan_run(plan, NULL) == NL_OK, "%s", nl_error());
+}
+
+/* And back out. */
+static void get_block(struct nl_plan *plan, nl_type type, nl_value z, double *out)
+{
+    static double wide[COUNT];
+    static float narrow[COUNT];
     ck_assert_int_eq(nl_plan_read(plan, z, type == NL_F64 ? (void *)wide : (void *)narrow), NL_OK);
     for (int n = 0; n < N; n++)
         for (int c = 0; c < C; c++)
@@ -152,7 +158,9 @@ static double block_error(const char *file, const char *backend, nl_type type)
     fill(&params, &state);
     ck_assert_int_eq(nl_plan_new(g, &be, &z, 1, &plan), NL_OK);
     double *in = values_of(&state, "x"), *want = values_of(&state, "output_eval");
-    run_block(plan, type, x, z, in, got);
+    put_block(plan, type, x, in);
+    ck_assert_msg(nl_plan_run(plan, NULL) == NL_OK, "%s", nl_error());
+    get_block(plan, type, z, got);
     for (int i = 0; i < COUNT; i++) {
         largest = fmax(largest, fabs(want[i]));
         worst = fmax(worst, fabs(got[i] - want[i]));
@@ -167,6 +175,127 @@ static double block_error(const char *file, const char *backend, nl_type type)
     nl_state_clear(&state);
     return worst / largest;
 }
+
+/* A block in training mode: output, running statistics and every gradient, errors against the
+ * largest gradient norm of the case (of the output: its largest value). */
+struct trained {
+    struct nl_state state;
+    struct nl_backend be;
+    struct nl_params params;
+    struct nl_graph *g;
+    struct nl_plan *plan;
+    nl_value x, dy, z, dx;
+    nl_type type;
+};
+
+static void train_block(struct trained *t, const char *file, const char *backend, nl_type type)
+{
+    static struct nl_settings settings;
+    *t = (struct trained){.type = type};
+    ck_assert_msg(nl_state_load(path_of(file), NULL, &t->state) == NL_OK, "%s", nl_error());
+    read_options(&t->state, &settings);
+    ck_assert_int_eq(nl_backend_open(backend, 2, &t->be), NL_OK);
+    const struct nl_block_site site = {"b", 0, 0, &settings.config.nonlocal.options};
+    ck_assert_int_eq(nl_graph_new(type, &t->params, &t->g), NL_OK);
+    t->g->training = (struct nl_training){.on = true, .share = 1};
+    ck_assert_int_eq(nl_graph_input(t->g, 5, (const int64_t[]){N, T, H, W, C}, &t->x), NL_OK);
+    ck_assert_int_eq(nl_graph_input(t->g, 5, (const int64_t[]){N, T, H, W, C}, &t->dy), NL_OK);
+    ck_assert_msg(nl_block_append(t->g, &site, t->x, &t->z) == NL_OK, "%s", nl_error());
+    ck_assert_msg(nl_graph_differentiate(t->g, t->z, t->dy, &t->x, &t->dx, 1) == NL_OK, "%s",
+                  nl_error());
+    ck_assert_int_eq(nl_params_alloc(&t->params, &t->be, type), NL_OK);
+    ck_assert_int_eq(nl_params_train(&t->params), NL_OK);
+    fill(&t->params, &t->state);
+    const nl_value keep[2] = {t->z, t->dx};
+    ck_assert_msg(nl_plan_new(t->g, &t->be, keep, 2, &t->plan) == NL_OK, "%s", nl_error());
+}
+
+static void trained_clear(struct trained *t)
+{
+    nl_plan_free(t->plan);
+    nl_graph_free(t->g);
+    nl_params_clear(&t->params);
+    nl_backend_close(&t->be);
+    nl_state_clear(&t->state);
+}
+
+static double norm_of(const double *values, size_t count)
+{
+    double sum = 0;
+    for (size_t i = 0; i < count; i++) sum += values[i] * values[i];
+    return sqrt(sum);
+}
+
+static double difference(const double *got, const double *want, size_t count)
+{
+    double sum = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (isnan(got[i])) return INFINITY;
+        sum += (got[i] - want[i]) * (got[i] - want[i]);
+    }
+    return sqrt(sum);
+}
+
+/* Error norm of parameter `i`'s gradient; of a statistic, of what the step would make of it. The
+ * recorded gradient's norm into *norm. */
+static double gradient_error(const struct trained *t, int i, double *norm)
+{
+    const struct nl_param *param = &t->params.list[i];
+    const size_t count = (size_t)nl_tensor_count(&param->tensor);
+    double got[256];
+    char name[64], grad[80];
+    torch_name(param->name, name);
+    snprintf(grad, sizeof grad, "grad.%s", name + strlen("param."));
+    const bool statistic = param->role == NL_ROLE_STATISTIC;
+    double *want = values_of(&t->state, statistic ? name : grad);
+    ck_assert_uint_le(count, NL_COUNT(got));
+    ck_assert_int_eq(nl_params_get_grad_f64(&t->params, i, got), NL_OK);
+    const double initial = strstr(param->name, "variance") ? 1 : 0;
+    for (size_t k = 0; statistic && k < count; k++) got[k] = 0.9 * initial + 0.1 * got[k];
+    *norm = statistic ? 0 : norm_of(want, count);
+    const double error = difference(got, want, count);
+    nl_free(want);
+    return error;
+}
+
+static double training_error(const char *file, const char *backend, nl_type type)
+{
+    static double got[COUNT];
+    struct trained t;
+    double worst = 0, largest = 0, norm;
+    train_block(&t, file, backend, type);
+    double *x = values_of(&t.state, "x"), *dy = values_of(&t.state, "dy");
+    double *z = values_of(&t.state, "output"), *dx = values_of(&t.state, "dx");
+    put_block(t.plan, type, t.x, x);
+    put_block(t.plan, type, t.dy, dy);
+    ck_assert_msg(nl_plan_run(t.plan, NULL) == NL_OK, "%s", nl_error());
+    get_block(t.plan, type, t.dx, got);
+    worst = difference(got, dx, COUNT);
+    largest = norm_of(dx, COUNT);
+    for (int i = 0; i < t.params.count; i++) {
+        worst = fmax(worst, gradient_error(&t, i, &norm));
+        largest = fmax(largest, norm);
+    }
+    get_block(t.plan, type, t.z, got);
+    worst = fmax(worst, difference(got, z, COUNT) / norm_of(z, COUNT) * largest);
+    double *const made[] = {x, dy, z, dx};
+    for (size_t i = 0; i < NL_COUNT(made); i++) nl_free(made[i]);
+    trained_clear(&t);
+    return worst / largest;
+}
+
+START_TEST(gradients_of_blocks_are_the_recorded_ones_in_double_precision)
+{
+    ck_assert_double_le(training_error(names[_i], "ref", NL_F64), 1e-10);
+}
+END_TEST
+
+START_TEST(gradients_of_blocks_are_the_recorded_ones_on_every_backend)
+{
+    for (int b = 0; nl_backends[b]; b++)
+        ck_assert_double_le(training_error(names[_i], nl_backends[b]->name, NL_F32), 1e-5);
+}
+END_TEST
 
 START_TEST(blocks_are_the_recorded_ones_in_double_precision)
 {
@@ -283,6 +412,9 @@ int main(void)
     tcase_set_timeout(tc, 600);
     tcase_add_loop_test(tc, blocks_are_the_recorded_ones_in_double_precision, 0, n_blocks);
     tcase_add_loop_test(tc, blocks_are_the_recorded_ones_on_every_backend, 0, n_blocks);
+    tcase_add_loop_test(tc, gradients_of_blocks_are_the_recorded_ones_in_double_precision, 0,
+                        n_blocks);
+    tcase_add_loop_test(tc, gradients_of_blocks_are_the_recorded_ones_on_every_backend, 0, n_blocks);
     tcase_add_loop_test(tc, networks_give_the_recorded_probabilities_on_every_backend, 0,
                         n_networks);
     suite_add_tcase(suite, tc);

@@ -102,9 +102,9 @@ static nl_value residual_end(nl_value x)
 {
     nl_value a, b, y;
     ck_assert_int_eq(conv("a", x, 4, 3, 1, &a), NL_OK);
-    ck_assert_int_eq(nl_layer_bn(g, "bn_a", 1e-5, 1, a, &a), NL_OK);
+    ck_assert_int_eq(nl_layer_bn(g, &(struct nl_bn_layer){"bn_a", 1e-5, 0.9, 1}, a, &a), NL_OK);
     ck_assert_int_eq(conv("b", x, 4, 1, 1, &b), NL_OK);
-    ck_assert_int_eq(nl_layer_bn(g, "bn_b", 1e-5, 1, b, &b), NL_OK);
+    ck_assert_int_eq(nl_layer_bn(g, &(struct nl_bn_layer){"bn_b", 1e-5, 0.9, 1}, b, &b), NL_OK);
     ck_assert_int_eq(nl_layer_add(g, "sum", a, b, &y), NL_OK);
     ck_assert_int_eq(nl_layer_relu(g, "end", y, &y), NL_OK);
     return y;

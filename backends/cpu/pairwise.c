@@ -10,6 +10,7 @@ enum { QUERIES = 96, KEYS = 512, SMALL = 256, TOGETHER = 16, TILES = 16 };
 bool nl_cpu_pairwise_can(const struct nl_backend *be, const struct nl_op_desc *desc, nl_reason *why)
 {
     if (!nl_cpu_can(be, desc, why)) return false;
+    if (desc->out[1].rank) return nl_decline(why, "does not give the rows' sums");
     for (int i = 0; i < 4; i++) {
         const nl_tensor *t = i < 3 ? &desc->in[i] : &desc->out[0];
         if (t->dim[2] > 1 && (t->stride[2] < t->dim[3] || t->stride[2] > NL_CPU_MULTIPLY_MAX))

@@ -19,7 +19,13 @@ NL_BODY void combine(float *y, const float *x, const struct nl_cpu_after *after,
 {
     const float *scale = after->scale, *bias = after->bias, *residual = after->residual;
     const float floor = after->relu ? 0.0f : -INFINITY;
-    if (scale && residual) {
+    if (scale && !bias && residual) {
+#pragma omp simd
+        for (int64_t i = 0; i < n; i++) y[i] = act(x[i] * scale[i] + residual[i], floor);
+    } else if (scale && !bias) {
+#pragma omp simd
+        for (int64_t i = 0; i < n; i++) y[i] = act(x[i] * scale[i], floor);
+    } else if (scale && residual) {
 #pragma omp simd
         for (int64_t i = 0; i < n; i++) y[i] = act(x[i] * scale[i] + bias[i] + residual[i], floor);
     } else if (scale) {

@@ -27,8 +27,8 @@ static void score_row(const struct nl_op_desc *desc, const struct nl_args *args,
     }
 }
 
-/* f of every score, divided by C. */
-static void affinity_row(const struct nl_op_desc *desc, int64_t keys, double *row)
+/* f of every score, divided by C. Returns what attr.row asks for: log C of exp, else C. */
+static double affinity_row(const struct nl_op_desc *desc, int64_t keys, double *row)
 {
     const nl_affinity f = desc->attr.pairwise.f;
     double top = 0, sum = 0;
@@ -39,6 +39,7 @@ static void affinity_row(const struct nl_op_desc *desc, int64_t keys, double *ro
     for (int64_t j = 0; j < keys; j++) sum += row[j] = nl_affinity_value(f, row[j] - top);
     const double c = desc->attr.pairwise.norm == NL_NORM_SUM ? sum : (double)keys;
     for (int64_t j = 0; j < keys; j++) row[j] /= c;
+    return f == NL_F_EXP ? top + log(c) : c;
 }
 
 nl_status nl_ref_pairwise_prepare(struct nl_backend *be, const struct nl_op_desc *desc,
@@ -55,7 +56,8 @@ static void attend(const struct nl_op_desc *desc, const struct nl_args *args, in
     const nl_tensor *v = &args->in[2], *y = &args->out[0];
     const int64_t to = batch_of(y, b) + i * y->stride[2];
     score_row(desc, args, b, i, row);
-    affinity_row(desc, v->dim[2], row);
+    const double all = affinity_row(desc, v->dim[2], row);
+    if (args->out[1].rank) nl_ref_put(&args->out[1], b * y->dim[2] + i, all);
     for (int64_t c = 0; c < v->dim[3]; c++) {
         double sum = 0;
         for (int64_t j = 0; j < v->dim[2]; j++)

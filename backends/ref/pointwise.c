@@ -13,8 +13,8 @@ nl_status nl_ref_affine(struct nl_backend *be, const void *prepared, const struc
     (void)prepared;
     for (int64_t row = 0; row < rows; row++)
         for (int64_t c = 0; c < y->dim[y->rank - 1]; c++) {
-            double value =
-                nl_ref_get(x, nl_ref_row(x, row) + c) * nl_ref_get(a, c) + nl_ref_get(b, c);
+            double value = nl_ref_get(x, nl_ref_row(x, row) + c) * nl_ref_get(a, c);
+            if (b->rank) value += nl_ref_get(b, c);
             if (residual->rank) value += nl_ref_get(residual, nl_ref_row(residual, row) + c);
             nl_ref_put(y, nl_ref_row(y, row) + c, nl_ref_act(desc->attr.pointwise.relu, value));
         }

@@ -2,10 +2,12 @@
 
 #include <math.h>
 
-/* The largest value, or the mean, of the window whose corner is element `from` of x. */
-static double window(const nl_tensor *x, const int *kernel, int64_t from, bool largest)
+/* The largest value (and its place), or the mean, of the window whose corner is element `from` of
+ * x. */
+static double window(const nl_tensor *x, const int *kernel, int64_t from, bool largest, int *place)
 {
     double sum = largest ? -INFINITY : 0;
+    *place = 0;
     for (int t = 0; t < kernel[0]; t++)
         for (int h = 0; h < kernel[1]; h++)
             for (int w = 0; w < kernel[2]; w++) {
@@ -13,8 +15,10 @@ static double window(const nl_tensor *x, const int *kernel, int64_t from, bool l
                     nl_ref_get(x, from + t * x->stride[1] + h * x->stride[2] + w * x->stride[3]);
                 if (!largest)
                     sum += value;
-                else if (value > sum || isnan(value))
+                else if (value > sum || isnan(value)) {
                     sum = value;
+                    *place = (t * kernel[1] + h) * kernel[2] + w;
+                }
             }
     return largest ? sum : sum / ((double)kernel[0] * kernel[1] * kernel[2]);
 }
@@ -32,9 +36,13 @@ static nl_status pool(const struct nl_backend *be, const struct nl_op_desc *desc
                       n = row / y->dim[3] / y->dim[2] / y->dim[1];
         const int64_t from = n * x->stride[0] + t * stride[0] * x->stride[1] +
                              h * stride[1] * x->stride[2] + w * stride[2] * x->stride[3];
-        for (int64_t c = 0; c < y->dim[4]; c++)
+        for (int64_t c = 0; c < y->dim[4]; c++) {
+            int place;
             nl_ref_put(y, nl_ref_row(y, row) + c,
-                       window(x, desc->attr.pool.kernel, from + c, largest));
+                       window(x, desc->attr.pool.kernel, from + c, largest, &place));
+            if (args->out[1].rank) /* dense */
+                ((uint8_t *)args->out[1].data)[row * y->dim[4] + c] = (uint8_t)place;
+        }
     }
     return NL_OK;
 }

@@ -27,10 +27,36 @@ PLAIN(outer_sum);
 PLAIN(map);
 PLAIN(bn_fold);
 PLAIN(conv_fold);
+PLAIN(mul);
+PLAIN(bn_sums);
+PLAIN(cross_entropy);
+PLAIN(conv_dx);
+PLAIN(conv_dw);
+PLAIN(max_pool_dx);
+PLAIN(avg_pool_dx);
+PLAIN(affine_dab);
+PLAIN(bn_sums_dx);
+PLAIN(bn_fold_dx);
+PLAIN(relu_dx);
+PLAIN(softmax_dx);
+PLAIN(mean_dx);
+PLAIN(outer_sum_dx);
+PLAIN(map_dx);
+PLAIN(cross_entropy_dx);
+PLAIN(accumulate);
+PLAIN(square_sum);
+PLAIN(sgd);
+PLAIN(average);
 
 static const struct nl_impl pairwise = {
     .name = "plain", .can = nl_ref_can, .prepare = nl_ref_pairwise_prepare, .run = nl_ref_pairwise};
 static const struct nl_impl *const pairwise_list[] = {&pairwise, NULL};
+
+static const struct nl_impl pairwise_dx = {.name = "plain",
+                                           .can = nl_ref_can,
+                                           .prepare = nl_ref_pairwise_dx_prepare,
+                                           .run = nl_ref_pairwise_dx};
+static const struct nl_impl *const pairwise_dx_list[] = {&pairwise_dx, NULL};
 
 static const struct nl_impl_list impls[] = {
     {NL_OP_CONV, conv_list},
@@ -47,6 +73,27 @@ static const struct nl_impl_list impls[] = {
     {NL_OP_MAP, map_list},
     {NL_OP_BN_FOLD, bn_fold_list},
     {NL_OP_CONV_FOLD, conv_fold_list},
+    {NL_OP_PAIRWISE_DX, pairwise_dx_list},
+    {NL_OP_MUL, mul_list},
+    {NL_OP_BN_SUMS, bn_sums_list},
+    {NL_OP_CROSS_ENTROPY, cross_entropy_list},
+    {NL_OP_CONV_DX, conv_dx_list},
+    {NL_OP_CONV_DW, conv_dw_list},
+    {NL_OP_MAX_POOL_DX, max_pool_dx_list},
+    {NL_OP_AVG_POOL_DX, avg_pool_dx_list},
+    {NL_OP_AFFINE_DAB, affine_dab_list},
+    {NL_OP_BN_SUMS_DX, bn_sums_dx_list},
+    {NL_OP_BN_FOLD_DX, bn_fold_dx_list},
+    {NL_OP_RELU_DX, relu_dx_list},
+    {NL_OP_SOFTMAX_DX, softmax_dx_list},
+    {NL_OP_MEAN_DX, mean_dx_list},
+    {NL_OP_OUTER_SUM_DX, outer_sum_dx_list},
+    {NL_OP_MAP_DX, map_dx_list},
+    {NL_OP_CROSS_ENTROPY_DX, cross_entropy_dx_list},
+    {NL_OP_ACCUMULATE, accumulate_list},
+    {NL_OP_SQUARE_SUM, square_sum_list},
+    {NL_OP_SGD, sgd_list},
+    {NL_OP_AVERAGE, average_list},
 };
 
 const struct nl_backend_ops nl_backend_ref = {

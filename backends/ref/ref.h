@@ -18,6 +18,17 @@ nl_ref_run nl_ref_conv, nl_ref_max_pool, nl_ref_avg_pool, nl_ref_affine, nl_ref_
     nl_ref_softmax, nl_ref_mean, nl_ref_pairwise, nl_ref_product, nl_ref_outer_sum, nl_ref_map,
     nl_ref_bn_fold, nl_ref_conv_fold;
 
+/* Training: train.c, gradient.c, pairwise_dx.c. */
+nl_ref_run nl_ref_mul, nl_ref_bn_sums, nl_ref_cross_entropy, nl_ref_conv_dx, nl_ref_conv_dw,
+    nl_ref_max_pool_dx, nl_ref_avg_pool_dx, nl_ref_affine_dab, nl_ref_bn_sums_dx, nl_ref_bn_fold_dx,
+    nl_ref_relu_dx, nl_ref_softmax_dx, nl_ref_mean_dx, nl_ref_pairwise_dx, nl_ref_outer_sum_dx,
+    nl_ref_map_dx, nl_ref_cross_entropy_dx, nl_ref_accumulate, nl_ref_square_sum, nl_ref_sgd,
+    nl_ref_average;
+
+/* One table of scores for each thread. */
+nl_status nl_ref_pairwise_dx_prepare(struct nl_backend *be, const struct nl_op_desc *desc,
+                                     void **prepared, struct nl_need *need);
+
 /* One row of scores for each thread. */
 nl_status nl_ref_pairwise_prepare(struct nl_backend *be, const struct nl_op_desc *desc,
                                   void **prepared, struct nl_need *need);

@@ -16,6 +16,14 @@ typedef enum { NL_SCALE_INNER, NL_SCALE_NONE, NL_SCALE_IN } nl_scale_kind;
 typedef enum { NL_POOL_BEFORE, NL_POOL_AFTER, NL_POOL_NONE } nl_pool_kind;
 typedef enum { NL_EXTENT_SPACETIME, NL_EXTENT_SPACE, NL_EXTENT_TIME } nl_extent_kind;
 typedef enum { NL_PRECISION_F32, NL_PRECISION_BF16, NL_PRECISION_F64 } nl_precision;
+typedef enum {
+    NL_TRAINABLE_ALL,
+    NL_TRAINABLE_BLOCKS,
+    NL_TRAINABLE_HEAD,
+    NL_TRAINABLE_RES5
+} nl_trainable;
+typedef enum { NL_BN_BATCH, NL_BN_FROZEN } nl_bn_kind;
+typedef enum { NL_SCHEDULE_STEP, NL_SCHEDULE_COSINE } nl_schedule;
 typedef enum { NL_GPU_AUTO, NL_GPU_TRUE, NL_GPU_FALSE } nl_use_gpu;
 
 /* The switches of one non-local block (peers.md B2). */
@@ -85,6 +93,11 @@ struct nl_config {
         int64_t max_iter;
         double weight_decay, weight_decay_bn, momentum;
         bool nesterov, scale_momentum, flip, shuffle;
+        int schedule, trainable, bn; /* nl_schedule, nl_trainable, nl_bn_kind */
+        int64_t warmup_steps;
+        double warmup_rate, clip_norm;
+        int keep, precise_bn;
+        double max_bad_videos;
     } train;
     struct {
         struct nl_sampling sampling;

@@ -6,6 +6,9 @@
 static const char *const precisions[] = {"f32", "bf16", "f64", NULL};
 static const char *const scales[] = {"inner", "none", "in", NULL};
 static const char *const pools[] = {"before", "after", "none", NULL};
+static const char *const schedules[] = {"step", "cosine", NULL};
+static const char *const trainables[] = {"all", "blocks", "head", "res5", NULL};
+static const char *const bns[] = {"batch", "frozen", NULL};
 static const char *const extents[] = {"spacetime", "space", "time", NULL};
 
 #define AT(field) offsetof(struct nl_config, field)
@@ -164,6 +167,25 @@ const struct nl_option nl_options[] = {
          "never read by the original"),
     BOOL("TRAIN", "flip", train.flip, "True", NL_OPT_OURS, "mirror half of the training clips"),
     BOOL("TRAIN", "shuffle", train.shuffle, "True", NL_OPT_OURS, "a new order every epoch"),
+    CHOICE("TRAIN", "schedule", train.schedule, "step", schedules, NL_OPT_OURS,
+           "learning rate: step_sizes and learning_rate_decay, or half a cosine down to 0"),
+    INT64("TRAIN", "warmup_steps", train.warmup_steps, "0", 0, 1e15, NL_OPT_OURS,
+          "steps over which the learning rate grows linearly from warmup_rate"),
+    REAL("TRAIN", "warmup_rate", train.warmup_rate, "0.001", 0, 1e3, NL_OPT_OURS,
+         "learning rate of the first warm-up step"),
+    REAL("TRAIN", "clip_norm", train.clip_norm, "0", 0, 1e9, NL_OPT_OURS,
+         "gradients with a larger norm are scaled down to it; 0: never"),
+    CHOICE("TRAIN", "trainable", train.trainable, "all", trainables, NL_OPT_OURS,
+           "parts that are trained: all, blocks (and classifier), head, res5 (and classifier); the "
+           "rest uses running statistics"),
+    CHOICE("TRAIN", "bn", train.bn, "batch", bns, NL_OPT_OURS,
+           "BN statistics in training: of the batch, or frozen (running ones)"),
+    INT("TRAIN", "precise_bn", train.precise_bn, "0", 0, 1000000, NL_OPT_OURS | NL_OPT_LOCAL,
+        "batches that running statistics are averaged over anew before each checkpoint; 0: none"),
+    INT("TRAIN", "keep", train.keep, "3", 1, 1000000, NL_OPT_OURS | NL_OPT_LOCAL,
+        "epoch checkpoints kept, beside the best and the last"),
+    REAL("TRAIN", "max_bad_videos", train.max_bad_videos, "0.05", 0, 1, NL_OPT_OURS | NL_OPT_LOCAL,
+         "share of an epoch's videos that may be broken"),
 
     SAMPLING("VALID", valid, "8", "64", "./data/dataset/nonlocal/vallist.txt", "224", "[256, 320]"),
 

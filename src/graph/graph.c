@@ -71,6 +71,7 @@ nl_status nl_graph_clone(const struct nl_graph *g, struct nl_graph **out)
 {
     struct nl_graph *copy = NULL;
     nl_status st = nl_graph_new(g->type, g->params, &copy);
+    if (st == NL_OK) copy->training = g->training;
     if (st == NL_OK) st = clone_nodes(g, copy);
     if (st == NL_OK) st = clone_values(g, copy);
     if (st != NL_OK) {
@@ -83,8 +84,14 @@ nl_status nl_graph_clone(const struct nl_graph *g, struct nl_graph **out)
 
 nl_status nl_graph_input(struct nl_graph *g, int rank, const int64_t *dim, nl_value *out)
 {
+    return nl_graph_input_of(g, g->type, rank, dim, out);
+}
+
+nl_status nl_graph_input_of(struct nl_graph *g, nl_type type, int rank, const int64_t *dim,
+                            nl_value *out)
+{
     const struct nl_value_info info = {.kind = NL_VALUE_INPUT,
-                                       .tensor = nl_tensor_dense(g->type, rank, dim),
+                                       .tensor = nl_tensor_dense(type, rank, dim),
                                        .base = NL_NONE,
                                        .node = NL_NONE,
                                        .param = NL_NONE};
@@ -100,6 +107,24 @@ nl_status nl_graph_param(struct nl_graph *g, const char *name, int rank, const i
                                  .node = NL_NONE};
     NL_TRY(nl_params_add(g->params, name, &info.tensor, role, init, &info.param));
     return add_value(g, &info, out);
+}
+
+nl_status nl_graph_grad(struct nl_graph *g, int param, nl_value *out)
+{
+    for (*out = 0; *out < g->n_values; ++*out)
+        if (g->values[*out].kind == NL_VALUE_GRAD && g->values[*out].param == param) return NL_OK;
+    const nl_tensor *t = &g->params->list[param].tensor;
+    const struct nl_value_info info = {.kind = NL_VALUE_GRAD,
+                                       .tensor = nl_tensor_dense(g->type, t->rank, t->dim),
+                                       .base = NL_NONE,
+                                       .node = NL_NONE,
+                                       .param = param};
+    return add_value(g, &info, out);
+}
+
+bool nl_graph_trains(const struct nl_graph *g, const char *param)
+{
+    return g->training.on && (!g->training.trains || g->training.trains(param));
 }
 
 nl_status nl_graph_view(struct nl_graph *g, nl_value v, const nl_tensor *tensor, int64_t offset,
@@ -135,29 +160,78 @@ static nl_status add_node(struct nl_graph *g, const struct nl_op_desc *desc, con
     return NL_OK;
 }
 
+/* Description of a node to be, its outputs inferred. */
+static nl_status describe(const struct nl_graph *g, const char *name, const union nl_attr *attr,
+                          const nl_value *in, int n_in, struct nl_op_desc *desc, int *n_out)
+{
+    if (attr) desc->attr = *attr;
+    for (int i = 0; i < n_in; i++)
+        if (in[i] != NL_NONE) desc->in[i] = g->values[in[i]].tensor;
+    if (nl_infer(desc, n_out) != NL_OK)
+        return nl_fail(NL_ESHAPE, "%s (%s): %s", name, nl_op_name(desc->op), nl_error());
+    return NL_OK;
+}
+
+nl_status nl_graph_append_into(struct nl_graph *g, nl_op op, const char *name,
+                               const union nl_attr *attr, const nl_value *in, int n_in,
+                               const nl_value *out, int n_out)
+{
+    struct nl_op_desc desc = {.op = op};
+    int made = 0;
+    NL_TRY(describe(g, name, attr, in, n_in, &desc, &made));
+    for (int i = 0; i < n_out; i++)
+        NL_REQUIRE(nl_tensor_same_shape(&desc.out[i], &g->values[out[i]].tensor), NL_ESHAPE,
+                   "%s (%s): the gradient that it adds to has another shape", name,
+                   nl_op_name(op));
+    NL_TRY(add_node(g, &desc, name, in, n_in));
+    for (int i = 0; i < n_out; i++) g->nodes[g->n_nodes - 1].out[i] = out[i];
+    return NL_OK;
+}
+
+bool nl_graph_adds(const struct nl_graph *g, const struct nl_node *node)
+{
+    const nl_value out = node->out[0];
+    return out != NL_NONE && g->values[g->values[out].base].kind == NL_VALUE_GRAD;
+}
+
+/* Values for outputs `from` to before `to` of a node. */
+static nl_status add_outputs(struct nl_graph *g, int node, const struct nl_op_desc *desc, int from,
+                             int to)
+{
+    for (int i = from; i < to; i++) {
+        const struct nl_value_info info = {.kind = NL_VALUE_NODE,
+                                           .tensor = desc->out[i],
+                                           .base = NL_NONE,
+                                           .node = node,
+                                           .param = NL_NONE};
+        nl_value out;
+        NL_TRY(add_value(g, &info, &out));
+        g->nodes[node].out[i] = out;
+    }
+    return NL_OK;
+}
+
 nl_status nl_graph_append(struct nl_graph *g, nl_op op, const char *name, const union nl_attr *attr,
                           const nl_value *in, int n_in, nl_value *out)
 {
     struct nl_op_desc desc = {.op = op};
     int n_out = 0;
-    if (attr) desc.attr = *attr;
-    for (int i = 0; i < n_in; i++)
-        if (in[i] != NL_NONE) desc.in[i] = g->values[in[i]].tensor;
-    if (nl_infer(&desc, &n_out) != NL_OK)
-        return nl_fail(NL_ESHAPE, "%s (%s): %s", name, nl_op_name(op), nl_error());
-
+    NL_TRY(describe(g, name, attr, in, n_in, &desc, &n_out));
     const int number = g->n_nodes;
     NL_TRY(add_node(g, &desc, name, in, n_in));
-    for (int i = 0; i < n_out; i++) {
-        const struct nl_value_info info = {.kind = NL_VALUE_NODE,
-                                           .tensor = desc.out[i],
-                                           .base = NL_NONE,
-                                           .node = number,
-                                           .param = NL_NONE};
-        NL_TRY(add_value(g, &info, &out[i]));
-        g->nodes[number].out[i] = out[i];
-    }
+    NL_TRY(add_outputs(g, number, &desc, 0, n_out));
+    memcpy(out, g->nodes[number].out, (size_t)n_out * sizeof *out);
     return NL_OK;
+}
+
+nl_status nl_graph_extend(struct nl_graph *g, int node, const union nl_attr *attr)
+{
+    struct nl_op_desc desc = {.op = g->nodes[node].op};
+    int n_out = 0, has = 0;
+    NL_TRY(describe(g, g->nodes[node].name, attr, g->nodes[node].in, NL_MAX_IN, &desc, &n_out));
+    while (has < NL_MAX_OUT && g->nodes[node].out[has] != NL_NONE) has++;
+    g->nodes[node].attr = *attr;
+    return add_outputs(g, node, &desc, has, n_out);
 }
 
 nl_status nl_graph_add_note(struct nl_graph *g, const struct nl_block_note *note)

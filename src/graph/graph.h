@@ -12,7 +12,13 @@
 enum { NL_NONE = -1 };
 typedef int nl_value; /* index of a value of one graph; NL_NONE: absent */
 
-typedef enum { NL_VALUE_INPUT, NL_VALUE_PARAM, NL_VALUE_NODE, NL_VALUE_VIEW } nl_value_kind;
+typedef enum {
+    NL_VALUE_INPUT,
+    NL_VALUE_PARAM,
+    NL_VALUE_GRAD, /* of a parameter: lies in params->grads; nodes add to it */
+    NL_VALUE_NODE,
+    NL_VALUE_VIEW
+} nl_value_kind;
 
 struct nl_value_info {
     nl_value_kind kind;
@@ -20,7 +26,7 @@ struct nl_value_info {
     nl_value base;    /* of a view: the value whose memory it shows, never a view; else itself */
     int64_t offset;   /* of a view: elements from the first of base */
     int node;         /* producer; NL_NONE for inputs, parameters and views */
-    int param;        /* index in graph->params; NL_NONE otherwise */
+    int param;        /* index in graph->params, of parameters and gradients; else NL_NONE */
 };
 
 struct nl_node {
@@ -29,6 +35,7 @@ struct nl_node {
     nl_value in[NL_MAX_IN], out[NL_MAX_OUT]; /* NL_NONE where absent */
     char *name;                              /* unique in its graph */
     char force[32];                          /* implementation asked for; "" or "auto": any */
+    bool backward;                           /* made by nl_graph_differentiate */
 };
 
 /* What `info` says of a non-local block. */
@@ -42,8 +49,17 @@ struct nl_block_note {
     int64_t channels, inner;
 };
 
+/* How a network is built that will be trained. All zero: for evaluation. */
+struct nl_training {
+    bool on;
+    bool frozen_bn;      /* BN by running statistics, gamma and beta trained */
+    double share;        /* of one micro-batch in a step: weights its batch statistics */
+    bool (*trains)(const char *param); /* NULL: every parameter is trained */
+};
+
 struct nl_graph {
     nl_type type;             /* of all activations and parameters */
+    struct nl_training training;
     struct nl_params *params; /* borrowed */
     struct nl_node *nodes;
     int n_nodes, node_room;
@@ -64,6 +80,16 @@ nl_status nl_graph_clone(const struct nl_graph *g, struct nl_graph **out) NL_MUS
 nl_status nl_graph_input(struct nl_graph *g, int rank, const int64_t *dim,
                          nl_value *out) NL_MUST_CHECK;
 
+/* The same of another type, as labels are. */
+nl_status nl_graph_input_of(struct nl_graph *g, nl_type type, int rank, const int64_t *dim,
+                            nl_value *out) NL_MUST_CHECK;
+
+/* The gradient of a parameter, one value however often it is asked for. */
+nl_status nl_graph_grad(struct nl_graph *g, int param, nl_value *out) NL_MUST_CHECK;
+
+/* Whether the parameter of that name is trained in this graph. */
+bool nl_graph_trains(const struct nl_graph *g, const char *param);
+
 /* The parameter `name`, new or known. */
 nl_status nl_graph_param(struct nl_graph *g, const char *name, int rank, const int64_t *dim,
                          nl_param_role role, struct nl_init init, nl_value *out) NL_MUST_CHECK;
@@ -77,6 +103,17 @@ nl_status nl_graph_view(struct nl_graph *g, nl_value v, const nl_tensor *tensor,
  * NL_ESHAPE and the node's name where the shapes do not fit. */
 nl_status nl_graph_append(struct nl_graph *g, nl_op op, const char *name, const union nl_attr *attr,
                           const nl_value *in, int n_in, nl_value *out) NL_MUST_CHECK;
+
+/* Appends a node that adds to `out`, n_out gradients or views of them. */
+nl_status nl_graph_append_into(struct nl_graph *g, nl_op op, const char *name,
+                               const union nl_attr *attr, const nl_value *in, int n_in,
+                               const nl_value *out, int n_out) NL_MUST_CHECK;
+
+/* Gives node number `node` other attributes, by which it makes further outputs; those it has stay. */
+nl_status nl_graph_extend(struct nl_graph *g, int node, const union nl_attr *attr) NL_MUST_CHECK;
+
+/* Whether the node writes to gradients, which must not be left out. */
+bool nl_graph_adds(const struct nl_graph *g, const struct nl_node *node);
 
 nl_status nl_graph_add_note(struct nl_graph *g, const struct nl_block_note *note) NL_MUST_CHECK;
 

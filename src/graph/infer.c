@@ -1,6 +1,7 @@
 #include "src/graph/infer.h"
 
-typedef nl_status infer_fn(struct nl_op_desc *d);
+#include "src/graph/infer_gradient.h"
+
 
 enum { TEXT = 160 };
 
@@ -81,6 +82,12 @@ static nl_status infer_pool(struct nl_op_desc *d)
     NL_TRY(window(&d->in[0], d->attr.pool.kernel, d->attr.pool.stride, none, dim));
     dim[4] = d->in[0].dim[4];
     out_dense(d, 0, 5, dim);
+    const int *kernel = d->attr.pool.kernel;
+    if (d->op != NL_OP_MAX_POOL || !d->attr.pool.index) return NL_OK;
+    NL_REQUIRE((int64_t)kernel[0] * kernel[1] * kernel[2] <= 256, NL_ESHAPE,
+               "a window of %dx%dx%d is too large to train through (256 positions)", kernel[0],
+               kernel[1], kernel[2]);
+    d->out[1] = nl_tensor_dense(NL_U8, 5, dim);
     return NL_OK;
 }
 
@@ -88,7 +95,7 @@ static nl_status infer_affine(struct nl_op_desc *d)
 {
     const nl_tensor *x = &d->in[0];
     NL_TRY(want_vector(&d->in[1], x->dim[x->rank - 1], "scale"));
-    NL_TRY(want_vector(&d->in[2], x->dim[x->rank - 1], "offset"));
+    if (d->in[2].rank) NL_TRY(want_vector(&d->in[2], x->dim[x->rank - 1], "offset"));
     if (d->in[3].rank) NL_TRY(want_same(&d->in[3], x, "residual"));
     return infer_same(d);
 }
@@ -140,6 +147,7 @@ static nl_status infer_pairwise(struct nl_op_desc *d)
     const int64_t dim[4] = {q->dim[0], q->dim[1], q->dim[2], v->dim[3]};
     out_dense(d, 0, 4, dim);
     strides_in_order_of(&d->out[0], q);
+    if (d->attr.pairwise.row) out_dense(d, 1, 3, dim);
     return NL_OK;
 }
 
@@ -170,8 +178,7 @@ static nl_status infer_bn_fold(struct nl_op_desc *d)
 {
     static const char *const what[] = {"gamma", "beta", "mean", "variance"};
     for (int i = 0; i < 4; i++) NL_TRY(want_vector(&d->in[i], d->in[0].dim[0], what[i]));
-    out_dense(d, 0, 1, d->in[0].dim);
-    out_dense(d, 1, 1, d->in[0].dim);
+    for (int i = 0; i < 2; i++) d->out[i] = nl_tensor_dense(d->in[2].type, 1, d->in[0].dim);
     return NL_OK;
 }
 
@@ -187,7 +194,8 @@ static nl_status infer_conv_fold(struct nl_op_desc *d)
     return NL_OK;
 }
 
-static infer_fn *const rules[NL_N_OPS] = {
+/* The rules of gradients are in infer_gradient.c. */
+static nl_infer_rule *const rules[NL_N_OPS] = {
     [NL_OP_CONV] = infer_conv,
     [NL_OP_MAX_POOL] = infer_pool,
     [NL_OP_AVG_POOL] = infer_pool,
@@ -204,14 +212,23 @@ static infer_fn *const rules[NL_N_OPS] = {
     [NL_OP_CONV_FOLD] = infer_conv_fold,
 };
 
+/* Labels and indices are no numbers to compute with; vectors of statistics are F64 everywhere. */
+static bool may_differ(const nl_tensor *t, const nl_tensor *first)
+{
+    return t->type == NL_U8 || t->type == NL_I64 ||
+           (t->type == NL_F64 && t->rank == 1) || (first->type == NL_F64 && first->rank == 1);
+}
+
 nl_status nl_infer(struct nl_op_desc *desc, int *n_out)
 {
     for (int i = 1; i < NL_MAX_IN; i++)
-        NL_REQUIRE(!desc->in[i].rank || desc->in[i].type == desc->in[0].type, NL_ESHAPE,
+        NL_REQUIRE(!desc->in[i].rank || desc->in[i].type == desc->in[0].type ||
+                       may_differ(&desc->in[i], &desc->in[0]),
+                   NL_ESHAPE,
                    "types differ: %s and %s", nl_type_name(desc->in[0].type),
                    nl_type_name(desc->in[i].type));
     for (int i = 0; i < NL_MAX_OUT; i++) desc->out[i] = (nl_tensor){.rank = 0};
-    NL_TRY(rules[desc->op](desc));
-    *n_out = desc->out[1].rank ? 2 : 1;
+    NL_TRY((rules[desc->op] ? rules[desc->op] : nl_infer_gradient_rule(desc->op))(desc));
+    for (*n_out = 0; *n_out < NL_MAX_OUT && desc->out[*n_out].rank;) ++*n_out;
     return NL_OK;
 }

@@ -29,29 +29,60 @@ nl_status nl_layer_conv(struct nl_graph *g, const struct nl_conv_layer *layer, n
     return nl_graph_append(g, NL_OP_CONV, layer->name, &attr, in, 3, y);
 }
 
-nl_status nl_layer_bn(struct nl_graph *g, const char *prefix, double epsilon, double gamma,
-                      nl_value x, nl_value *y)
+/* The four parameters: gamma, beta, mean, variance. */
+static nl_status bn_params(struct nl_graph *g, const struct nl_bn_layer *layer, int64_t channels,
+                           nl_value in[4])
 {
-    const nl_tensor *t = nl_graph_tensor(g, x);
     const struct {
         const char *suffix;
         nl_param_role role;
         double value;
-    } part[4] = {{"_scale", NL_ROLE_BN, gamma},
+    } part[4] = {{"_scale", NL_ROLE_BN, layer->gamma},
                  {"_offset", NL_ROLE_BN, 0},
                  {"_mean", NL_ROLE_STATISTIC, 0},
                  {"_variance", NL_ROLE_STATISTIC, 1}};
-    const int64_t channels = t->dim[t->rank - 1];
-    const union nl_attr attr = {.bn_fold = {.epsilon = epsilon}};
+    char name[NAME];
+    for (int i = 0; i < 4; i++) {
+        NL_TRY(nl_graph_param(g, join(name, layer->prefix, part[i].suffix), 1, &channels,
+                              part[i].role, (struct nl_init){NL_INIT_CONSTANT, part[i].value},
+                              &in[i]));
+        g->params->list[g->values[in[i]].param].momentum = layer->momentum;
+    }
+    return NL_OK;
+}
+
+/* The batch's mean and variance in place of the running ones, which learn of them. */
+static nl_status batch_statistics(struct nl_graph *g, const struct nl_bn_layer *layer, nl_value x,
+                                  nl_value in[4])
+{
+    const union nl_attr attr = {.accumulate = {.scale = g->training.share}};
+    static const char *const gather[2] = {"_mean_gather", "_variance_gather"};
+    nl_value sums[2], memory;
+    char name[NAME];
+    NL_TRY(nl_graph_append(g, NL_OP_BN_SUMS, join(name, layer->prefix, "_sums"), NULL, &x, 1,
+                           sums));
+    for (int i = 0; i < 2; i++) {
+        NL_TRY(nl_graph_grad(g, g->values[in[2 + i]].param, &memory));
+        NL_TRY(nl_graph_append_into(g, NL_OP_ACCUMULATE, join(name, layer->prefix, gather[i]),
+                                    &attr, &sums[i], 1, &memory, 1));
+        in[2 + i] = sums[i];
+    }
+    return NL_OK;
+}
+
+nl_status nl_layer_bn(struct nl_graph *g, const struct nl_bn_layer *layer, nl_value x, nl_value *y)
+{
+    const nl_tensor t = *nl_graph_tensor(g, x);
+    const union nl_attr attr = {.bn_fold = {.epsilon = layer->epsilon}};
     nl_value in[4], ab[2];
     char name[NAME];
 
-    for (int i = 0; i < 4; i++)
-        NL_TRY(nl_graph_param(g, join(name, prefix, part[i].suffix), 1, &channels, part[i].role,
-                              (struct nl_init){NL_INIT_CONSTANT, part[i].value}, &in[i]));
-    NL_TRY(nl_graph_append(g, NL_OP_BN_FOLD, join(name, prefix, "_fold"), &attr, in, 4, ab));
+    NL_TRY(bn_params(g, layer, t.dim[t.rank - 1], in));
+    if (!g->training.frozen_bn && nl_graph_trains(g, join(name, layer->prefix, "_scale")))
+        NL_TRY(batch_statistics(g, layer, x, in));
+    NL_TRY(nl_graph_append(g, NL_OP_BN_FOLD, join(name, layer->prefix, "_fold"), &attr, in, 4, ab));
     const nl_value apply[3] = {x, ab[0], ab[1]};
-    return nl_graph_append(g, NL_OP_AFFINE, prefix, NULL, apply, 3, y);
+    return nl_graph_append(g, NL_OP_AFFINE, layer->prefix, NULL, apply, 3, y);
 }
 
 nl_status nl_layer_affine(struct nl_graph *g, const char *name, const char *scale,

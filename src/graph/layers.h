@@ -21,10 +21,17 @@ struct nl_conv_layer {
 nl_status nl_layer_conv(struct nl_graph *g, const struct nl_conv_layer *layer, nl_value x,
                         nl_value *y);
 
-/* Batch norm in evaluation: parameters PREFIX_scale, _offset, _mean, _variance; running
- * statistics. `gamma` is the initial scale. Ioffe and Szegedy 2015. */
-nl_status nl_layer_bn(struct nl_graph *g, const char *prefix, double epsilon, double gamma,
-                      nl_value x, nl_value *y);
+/* Batch norm with parameters PREFIX_scale, _offset, _mean, _variance. Evaluation uses running
+ * statistics; so does training where gamma is not trained or g->training says so; else the batch's,
+ * which are also gathered for the running ones (running = momentum * running + (1 - momentum) *
+ * batch). Ioffe and Szegedy 2015. */
+struct nl_bn_layer {
+    const char *prefix;
+    double epsilon, momentum;
+    double gamma; /* initial scale */
+};
+
+nl_status nl_layer_bn(struct nl_graph *g, const struct nl_bn_layer *layer, nl_value x, nl_value *y);
 
 /* y = x * scale + offset per channel, both trained, under the two parameter names given. */
 nl_status nl_layer_affine(struct nl_graph *g, const char *name, const char *scale,

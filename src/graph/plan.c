@@ -62,6 +62,15 @@ static void find_passing(struct nl_plan *plan)
                 plan->passing[g->values[g->nodes[i].in[k]].base] = false;
 }
 
+/* Whether a node of the rewritten list makes `v`. */
+static bool is_made(const struct nl_graph *g, nl_value v)
+{
+    const int node = g->values[v].node;
+    for (int k = 0; node < g->n_nodes && k < NL_MAX_OUT; k++)
+        if (g->nodes[node].out[k] == v) return true;
+    return false;
+}
+
 /* Inputs are written before constants are made, so they share memory with nothing; kept values
  * live to after the last step. */
 static nl_status find_lifetimes(struct nl_plan *plan, const nl_value *outputs, int n_outputs)
@@ -69,8 +78,7 @@ static nl_status find_lifetimes(struct nl_plan *plan, const nl_value *outputs, i
     const struct nl_graph *g = plan->g;
     for (int v = 0; v < g->n_values; v++) {
         const struct nl_value_info *info = &g->values[v];
-        const bool made = info->kind == NL_VALUE_NODE && info->node < g->n_nodes &&
-                          (g->nodes[info->node].out[0] == v || g->nodes[info->node].out[1] == v);
+        const bool made = info->kind == NL_VALUE_NODE && is_made(g, v);
         if (!made && info->kind != NL_VALUE_INPUT) continue;
         NL_TRY(nl_tensor_bytes(&info->tensor, &plan->spans[v].bytes));
         plan->spans[v].first = plan->spans[v].last = made ? info->node : -1;
@@ -141,6 +149,8 @@ static nl_tensor tensor_of(const struct nl_plan *plan, nl_value v)
     nl_tensor t = info->tensor;
     if (base->kind == NL_VALUE_PARAM)
         t.data = (char *)plan->g->params->list[base->param].tensor.data + at;
+    else if (base->kind == NL_VALUE_GRAD)
+        t.data = (char *)nl_param_grad(plan->g->params, base->param).data + at;
     else
         t.data = (stays(plan, info->base) ? plan->constants : plan->arena) +
                  plan->spans[info->base].offset + at;

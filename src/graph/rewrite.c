@@ -1,6 +1,7 @@
 #include "src/graph/rewrite.h"
 
 #include "src/core/memory.h"
+#include "src/graph/recompute.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -81,7 +82,7 @@ static bool foldable(const struct pass *p, const struct nl_node *conv, const str
 {
     return conv && conv->op == NL_OP_CONV && !conv->attr.conv.relu && conv->in[3] == NL_NONE &&
            p->constant[conv->in[1]] && (conv->in[2] == NL_NONE || p->constant[conv->in[2]]) &&
-           p->constant[affine->in[1]] && p->constant[affine->in[2]];
+           affine->in[2] != NL_NONE && p->constant[affine->in[1]] && p->constant[affine->in[2]];
 }
 
 /* BN folding. New fold nodes are appended at the end; sort() brings them forward. */
@@ -89,7 +90,7 @@ static nl_status fold_affine(struct pass *p, int i)
 {
     struct nl_node *affine = &p->g->nodes[i], *conv = sole_maker(p, affine->in[0]);
     nl_value folded[2];
-    if (affine->op != NL_OP_AFFINE || !foldable(p, conv, affine)) return NL_OK;
+    if (affine->op != NL_OP_AFFINE || affine->backward || !foldable(p, conv, affine)) return NL_OK;
     const int number = (int)(conv - p->g->nodes);
     NL_TRY(fold_weights(p, conv, affine, folded));
     affine = &p->g->nodes[i]; /* the list may have moved */
@@ -105,7 +106,7 @@ static nl_status fold_affine(struct pass *p, int i)
 static bool takes_residual(const struct nl_node *node)
 {
     if (!node || node->in[3] != NL_NONE) return false;
-    return (node->op == NL_OP_CONV && !node->attr.conv.relu) ||
+    return (node->op == NL_OP_CONV && !node->attr.conv.relu) || node->op == NL_OP_CONV_DX ||
            (node->op == NL_OP_AFFINE && !node->attr.pointwise.relu);
 }
 
@@ -113,14 +114,15 @@ static void fuse_add(struct pass *p, int i)
 {
     struct nl_node *add = &p->g->nodes[i];
     if (add->op != NL_OP_ADD || add->in[0] == add->in[1]) return;
-    for (int k = 0; k < 2; k++) {
+    for (int n = 0; n < 2; n++) {
+        const int k = add->backward ? 1 - n : n; /* of gradients the later, made just before */
         struct nl_node *maker = sole_maker(p, add->in[k]);
-        if (!takes_residual(maker)) continue;
+        if (!takes_residual(maker) || maker->backward != add->backward) continue;
         const bool relu = add->attr.pointwise.relu;
         maker->in[3] = add->in[1 - k];
         if (maker->op == NL_OP_CONV)
             maker->attr.conv.relu = relu;
-        else
+        else if (maker->op == NL_OP_AFFINE)
             maker->attr.pointwise.relu = relu;
         take_over(p, maker, add);
         return;
@@ -143,13 +145,19 @@ static void fuse_relu(struct pass *p, int i)
 
 /* Marks what no kept value needs. Makers stand before users except for appended fold nodes,
  * which only other constants feed, so walking from values is simplest. */
-static void mark_needed(const struct pass *p, nl_value v, bool *needed)
+static void mark_needed(const struct pass *p, nl_value v, bool *needed);
+
+static void mark_node(const struct pass *p, int node, bool *needed)
 {
-    const int node = p->g->values[base_of(p->g, v)].node;
     if (node == NL_NONE || needed[node]) return;
     needed[node] = true;
     for (int k = 0; k < NL_MAX_IN; k++)
         if (p->g->nodes[node].in[k] != NL_NONE) mark_needed(p, p->g->nodes[node].in[k], needed);
+}
+
+static void mark_needed(const struct pass *p, nl_value v, bool *needed)
+{
+    mark_node(p, p->g->values[base_of(p->g, v)].node, needed);
 }
 
 /* Appends `node` after everything that it reads. */
@@ -174,7 +182,8 @@ static nl_status reorder(struct pass *p)
         nodes[i] = g->nodes[p->order[i]];
         g->nodes[p->order[i]].name = NULL;
         for (int k = 0; k < NL_MAX_OUT; k++)
-            if (nodes[i].out[k] != NL_NONE) g->values[nodes[i].out[k]].node = i;
+            if (nodes[i].out[k] != NL_NONE && g->values[nodes[i].out[k]].kind == NL_VALUE_NODE)
+                g->values[nodes[i].out[k]].node = i;
     }
     for (int i = 0; i < g->n_nodes; i++) nl_free(g->nodes[i].name);
     nl_free(g->nodes);
@@ -209,6 +218,8 @@ static nl_status sort(struct pass *p)
     if (st != NL_OK) goto out;
     for (int i = 0; i < p->n_keep; i++) mark_needed(p, p->keep[i], needed);
     for (int i = 0; i < p->g->n_nodes; i++)
+        if (nl_graph_adds(p->g, &p->g->nodes[i])) mark_node(p, i, needed);
+    for (int i = 0; i < p->g->n_nodes; i++)
         if (needed[i] && !p->dead[i]) place(p, i, placed);
     st = reorder(p);
     if (st == NL_OK) renumber_notes(p);
@@ -230,7 +241,15 @@ static nl_status open_pass(struct pass *p)
     return NL_OK;
 }
 
-nl_status nl_rewrite(struct nl_graph *g, const nl_value *keep, int n_keep)
+static void close_pass(struct pass *p)
+{
+    nl_free(p->uses);
+    nl_free(p->constant);
+    nl_free(p->dead);
+    nl_free(p->order);
+}
+
+static nl_status fuse(struct nl_graph *g, const nl_value *keep, int n_keep)
 {
     struct pass p = {.g = g, .keep = keep, .n_keep = n_keep};
     const int n = g->n_nodes;
@@ -241,9 +260,24 @@ nl_status nl_rewrite(struct nl_graph *g, const nl_value *keep, int n_keep)
     if (st == NL_OK) count_uses(&p);
     for (int i = 0; st == NL_OK && i < n; i++) fuse_relu(&p, i);
     if (st == NL_OK) st = sort(&p);
-    nl_free(p.uses);
-    nl_free(p.constant);
-    nl_free(p.dead);
-    nl_free(p.order);
+    close_pass(&p);
     return st;
+}
+
+/* Recomputation appends at the end, too; a second sort brings its nodes to where they are read. */
+static nl_status order_anew(struct nl_graph *g, const nl_value *keep, int n_keep)
+{
+    struct pass p = {.g = g, .keep = keep, .n_keep = n_keep};
+    nl_status st = open_pass(&p);
+    if (st == NL_OK) st = sort(&p);
+    close_pass(&p);
+    return st;
+}
+
+nl_status nl_rewrite(struct nl_graph *g, const nl_value *keep, int n_keep)
+{
+    bool again = false;
+    NL_TRY(fuse(g, keep, n_keep));
+    NL_TRY(nl_recompute(g, &again));
+    return again ? order_anew(g, keep, n_keep) : NL_OK;
 }

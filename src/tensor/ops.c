@@ -31,6 +31,18 @@ double nl_affinity_value(nl_affinity f, double s)
     }
 }
 
+double nl_affinity_slope(nl_affinity f, double s)
+{
+    switch (f) {
+    case NL_F_EXP:
+        return exp(s);
+    case NL_F_RELU:
+        return s > 0 ? 1 : 0;
+    default:
+        return 1;
+    }
+}
+
 int64_t nl_op_multiply_adds(const struct nl_op_desc *desc)
 {
     const nl_tensor *a = &desc->in[0], *b = &desc->in[1], *y = &desc->out[0];

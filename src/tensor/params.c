@@ -55,6 +55,7 @@ nl_status nl_params_alloc(struct nl_params *params, struct nl_backend *be, nl_ty
     }
     NL_TRY(be->ops->memory->alloc(be, total, &params->block));
     params->be = be;
+    params->bytes = total;
     char *at = params->block;
     for (int i = 0; i < params->count; i++) {
         params->list[i].tensor.data = at;
@@ -62,6 +63,43 @@ nl_status nl_params_alloc(struct nl_params *params, struct nl_backend *be, nl_ty
         at += nl_align_up(bytes);
     }
     return NL_OK;
+}
+
+static nl_status zeroed(struct nl_params *params, void **out)
+{
+    struct nl_backend *be = params->be;
+    void *zeros = NULL;
+    NL_TRY(nl_calloc(params->bytes ? params->bytes : 1, 1, &zeros));
+    nl_status st = be->ops->memory->alloc(be, params->bytes, out);
+    if (st == NL_OK)
+        st = be->ops->memory->copy(be, *out, zeros, params->bytes, NL_TO_DEVICE);
+    nl_free(zeros);
+    return st;
+}
+
+nl_status nl_params_train(struct nl_params *params)
+{
+    NL_REQUIRE(params->block, NL_EINVAL, "the parameters have no memory yet");
+    if (!params->grads) NL_TRY(zeroed(params, &params->grads));
+    return params->velocity ? NL_OK : zeroed(params, &params->velocity);
+}
+
+/* The parameter's tensor, in another block of the same layout. */
+static nl_tensor within(const struct nl_params *params, int index, void *block)
+{
+    nl_tensor t = params->list[index].tensor;
+    t.data = (char *)block + ((char *)t.data - (char *)params->block);
+    return t;
+}
+
+nl_tensor nl_param_grad(const struct nl_params *params, int index)
+{
+    return within(params, index, params->grads);
+}
+
+nl_tensor nl_param_velocity(const struct nl_params *params, int index)
+{
+    return within(params, index, params->velocity);
 }
 
 int nl_param_file_shape(const struct nl_param *param, int64_t dim[NL_MAX_RANK])
@@ -128,9 +166,9 @@ static void to_file(const nl_tensor *t, const void *ours, void *values, nl_type 
                      (k * l.taps + s) * l.channels + c);
 }
 
-static nl_status set_values(struct nl_params *params, int index, const void *values, nl_type type)
+static nl_status set_values(struct nl_params *params, const nl_tensor *t, const void *values,
+                            nl_type type)
 {
-    const nl_tensor *t = &params->list[index].tensor;
     struct nl_backend *be = params->be;
     void *host = NULL;
     size_t bytes;
@@ -143,9 +181,9 @@ static nl_status set_values(struct nl_params *params, int index, const void *val
     return st;
 }
 
-static nl_status get_values(const struct nl_params *params, int index, void *values, nl_type type)
+static nl_status get_values(const struct nl_params *params, const nl_tensor *t, void *values,
+                            nl_type type)
 {
-    const nl_tensor *t = &params->list[index].tensor;
     struct nl_backend *be = params->be;
     void *host = NULL;
     size_t bytes;
@@ -159,22 +197,40 @@ static nl_status get_values(const struct nl_params *params, int index, void *val
 
 nl_status nl_params_set(struct nl_params *params, int index, const float *values)
 {
-    return set_values(params, index, values, NL_F32);
+    return set_values(params, &params->list[index].tensor, values, NL_F32);
 }
 
 nl_status nl_params_get(const struct nl_params *params, int index, float *values)
 {
-    return get_values(params, index, values, NL_F32);
+    return get_values(params, &params->list[index].tensor, values, NL_F32);
 }
 
 nl_status nl_params_set_f64(struct nl_params *params, int index, const double *values)
 {
-    return set_values(params, index, values, NL_F64);
+    return set_values(params, &params->list[index].tensor, values, NL_F64);
 }
 
 nl_status nl_params_get_f64(const struct nl_params *params, int index, double *values)
 {
-    return get_values(params, index, values, NL_F64);
+    return get_values(params, &params->list[index].tensor, values, NL_F64);
+}
+
+nl_status nl_params_get_grad_f64(const struct nl_params *params, int index, double *values)
+{
+    const nl_tensor t = nl_param_grad(params, index);
+    return get_values(params, &t, values, NL_F64);
+}
+
+nl_status nl_params_set_velocity(struct nl_params *params, int index, const float *values)
+{
+    const nl_tensor t = nl_param_velocity(params, index);
+    return set_values(params, &t, values, NL_F32);
+}
+
+nl_status nl_params_get_velocity(const struct nl_params *params, int index, float *values)
+{
+    const nl_tensor t = nl_param_velocity(params, index);
+    return get_values(params, &t, values, NL_F32);
 }
 
 static bool ends_with(const char *name, const char *end)
@@ -239,6 +295,8 @@ void nl_params_clear(struct nl_params *params)
 {
     for (int i = 0; i < params->count; i++) nl_free(params->list[i].name);
     nl_free(params->list);
-    if (params->block) params->be->ops->memory->release(params->be, params->block);
+    void *const blocks[] = {params->block, params->grads, params->velocity};
+    for (size_t i = 0; i < NL_COUNT(blocks); i++)
+        if (blocks[i]) params->be->ops->memory->release(params->be, blocks[i]);
     *params = (struct nl_params){.list = NULL};
 }

@@ -31,12 +31,15 @@ struct nl_param {
     nl_param_role role;
     struct nl_init init;
     bool loaded; /* a file gave its value */
+    double momentum; /* of statistics: share of the old in the new */
 };
 
 struct nl_params {
     struct nl_param *list;
     int count, room;
     void *block;           /* all values, one allocation in `be`'s memory */
+    size_t bytes;          /* of the block */
+    void *grads, *velocity; /* laid out as the block; NULL unless nl_params_train was called */
     struct nl_backend *be; /* borrowed; set by nl_params_alloc */
     uint64_t version;      /* grows with every change of values */
 };
@@ -49,6 +52,14 @@ int nl_params_find(const struct nl_params *params, const char *name); /* -1: unk
 /* Gives every parameter its memory (type F32 or F64) in `be`, once. Values are not initialised. */
 nl_status nl_params_alloc(struct nl_params *params, struct nl_backend *be,
                           nl_type type) NL_MUST_CHECK;
+
+/* Gives gradients and velocities their memory, zeroed. Batch statistics of a step are gathered where
+ * the gradients of running statistics would be. */
+nl_status nl_params_train(struct nl_params *params) NL_MUST_CHECK;
+
+/* The gradient, or velocity, of a parameter as a tensor. */
+nl_tensor nl_param_grad(const struct nl_params *params, int index);
+nl_tensor nl_param_velocity(const struct nl_params *params, int index);
 
 /* Draws all values by (seed, name), so that adding a block changes no other parameter.
  * `non_trivial`: ranges that let every part of the network show in its output instead of
@@ -66,6 +77,14 @@ nl_status nl_params_set_f64(struct nl_params *params, int index,
                             const double *values) NL_MUST_CHECK;
 nl_status nl_params_get_f64(const struct nl_params *params, int index,
                             double *values) NL_MUST_CHECK;
+
+/* The same of gradients and velocities (nl_params_train). */
+nl_status nl_params_get_grad_f64(const struct nl_params *params, int index,
+                                 double *values) NL_MUST_CHECK;
+nl_status nl_params_set_velocity(struct nl_params *params, int index,
+                                 const float *values) NL_MUST_CHECK;
+nl_status nl_params_get_velocity(const struct nl_params *params, int index,
+                                 float *values) NL_MUST_CHECK;
 
 void nl_params_clear(struct nl_params *params);
 

@@ -1,0 +1,15 @@
+/* recompute.h - what the backward nodes read is kept, or made once more when it is read.
+ *
+ * Kept is one tensor a convolution: its output. The BN and ReLU after it are cheap, so backward
+ * nodes read a second copy of them, made just before, and the first is gone after the forward pass.
+ */
+#ifndef NL_RECOMPUTE_H
+#define NL_RECOMPUTE_H
+
+#include "src/graph/graph.h"
+
+/* Appends the copies at the end of the list; *any says whether there are some, so that the list
+ * must be put in order. */
+nl_status nl_recompute(struct nl_graph *g, bool *any) NL_MUST_CHECK;
+
+#endif
