@@ -36,8 +36,8 @@ static struct nl_init msra(int64_t channels, const int *kernel)
 static nl_status normalise(struct builder *b, const char *bn, double gamma, nl_value x, nl_value *y)
 {
     char scale[NAME + 8], offset[NAME + 8];
-    const struct nl_bn_layer layer = {bn, b->config->model.bn_epsilon,
-                                      b->config->model.bn_momentum, gamma};
+    const struct nl_bn_layer layer = {bn, b->config->model.bn_epsilon, b->config->model.bn_momentum,
+                                      gamma};
     if (!b->config->model.use_affine) return nl_layer_bn(b->g, &layer, x, y);
     snprintf(scale, sizeof scale, "%s_scale", bn);
     snprintf(offset, sizeof offset, "%s_offset", bn);

@@ -321,6 +321,17 @@ static const char *const *recorded_sets(const json_t *root)
     return sets;
 }
 
+static void fill_network(struct network *n, const struct nl_state *state)
+{
+    for (int i = 0; i < n->model.params.count; i++) {
+        char name[128];
+        snprintf(name, sizeof name, "param.%s", n->model.params.list[i].name);
+        double *values = values_of(state, name);
+        ck_assert_int_eq(nl_params_set_f64(&n->model.params, i, values), NL_OK);
+        nl_free(values);
+    }
+}
+
 static void check_clip(struct network *n, const struct nl_state *state, const char *clip,
                        const char *want, int64_t batch, int64_t height, int64_t width)
 {
@@ -346,19 +357,170 @@ START_TEST(networks_give_the_recorded_probabilities_on_every_backend)
     for (int b = 0; nl_backends[b]; b++) {
         struct network n;
         network_open(&n, nl_backends[b]->name, 2, recorded_sets(sets));
-        for (int i = 0; i < n.model.params.count; i++) {
-            char name[128];
-            snprintf(name, sizeof name, "param.%s", n.model.params.list[i].name);
-            double *values = values_of(&state, name);
-            ck_assert_int_eq(nl_params_set_f64(&n.model.params, i, values), NL_OK);
-            nl_free(values);
-        }
+        fill_network(&n, &state);
         check_clip(&n, &state, "clip", "probability", 2, 64, 64);
         check_clip(&n, &state, "wide_clip", "wide_probability", 1, 96, 80);
         network_close(&n);
     }
     json_decref(sets);
     nl_state_clear(&state);
+}
+END_TEST
+
+/* A recorded network in training: loss, and the gradient of each parameter. */
+struct taught {
+    struct nl_state state;
+    struct network n;
+    struct nl_plan *plan;
+    struct nl_model_ends ends;
+    double loss;
+};
+
+/* Values into an input of the plan, in the network's type. */
+static void put(const struct taught *t, nl_value v, const double *values, size_t count)
+{
+    float *narrow = NULL;
+    ck_assert_int_eq(nl_calloc(count, sizeof *narrow, &narrow), NL_OK);
+    for (size_t i = 0; i < count; i++) narrow[i] = (float)values[i];
+    const bool wide = t->n.model.type == NL_F64;
+    ck_assert_int_eq(nl_plan_write(t->plan, v, wide ? (const void *)values : narrow), NL_OK);
+    nl_free(narrow);
+}
+
+static void put_clips(const struct taught *t, const double *clips)
+{
+    enum { PIXELS = 8 * 64 * 64 };
+    double *last = NULL;
+    ck_assert_int_eq(nl_calloc(2 * PIXELS * 3, sizeof *last, &last), NL_OK);
+    for (size_t b = 0; b < 2; b++)
+        for (size_t p = 0; p < PIXELS; p++)
+            for (size_t c = 0; c < 3; c++)
+                last[(b * PIXELS + p) * 3 + c] = clips[(b * 3 + c) * PIXELS + p];
+    put(t, t->ends.clip, last, 2 * PIXELS * 3);
+    nl_free(last);
+}
+
+static void read_loss(struct taught *t)
+{
+    float narrow[2];
+    double wide[2];
+    const bool f64 = t->n.model.type == NL_F64;
+    ck_assert_int_eq(nl_plan_read(t->plan, t->ends.loss, f64 ? (void *)wide : (void *)narrow),
+                     NL_OK);
+    t->loss = f64 ? (wide[0] + wide[1]) / 2 : ((double)narrow[0] + (double)narrow[1]) / 2;
+}
+
+static void teach(struct taught *t, const char *file, const char *backend, const char *precision)
+{
+    const struct nl_geometry geometry = {2, 8, 64, 64};
+    const struct nl_training training = {.on = true, .share = 1};
+    const char *sets[32];
+    struct nl_graph *g = NULL;
+    size_t i = 0;
+    *t = (struct taught){.loss = 0};
+    ck_assert_msg(nl_state_load(path_of(file), NULL, &t->state) == NL_OK, "%s", nl_error());
+    json_t *root = json_loads(nl_state_meta(&t->state, "config"), 0, NULL);
+    for (const char *const *set = recorded_sets(root); *set; set++) sets[i++] = *set;
+    sets[i++] = precision;
+    sets[i] = NULL;
+    network_open(&t->n, backend, 2, sets);
+    json_decref(root);
+    ck_assert_int_eq(nl_params_train(&t->n.model.params), NL_OK);
+    fill_network(&t->n, &t->state);
+    ck_assert_msg(nl_model_train_graph(&t->n.model, &geometry, &training, &g, &t->ends) == NL_OK,
+                  "%s", nl_error());
+    ck_assert_msg(nl_plan_new(g, &t->n.be, &t->ends.loss, 1, &t->plan) == NL_OK, "%s", nl_error());
+    nl_graph_free(g);
+    double *clips = values_of(&t->state, "clip"), *label = values_of(&t->state, "label");
+    put_clips(t, clips);
+    ck_assert_int_eq(nl_plan_write(t->plan, t->ends.label,
+                                   (const int64_t[]){(int64_t)label[0], (int64_t)label[1]}),
+                     NL_OK);
+    put(t, t->ends.share, (const double[]){0.5, 0.5}, 2);
+    ck_assert_msg(nl_plan_run(t->plan, NULL) == NL_OK, "%s", nl_error());
+    read_loss(t);
+    nl_free(clips);
+    nl_free(label);
+}
+
+static void taught_clear(struct taught *t)
+{
+    nl_plan_free(t->plan);
+    network_close(&t->n);
+    nl_state_clear(&t->state);
+}
+
+/* Error norm of each recorded gradient, relative to its own norm, or all to the largest one; how
+ * many there are. */
+static int gradient_errors(const struct taught *t, bool own, double errors[512])
+{
+    int count = 0;
+    double largest = 0;
+    for (int i = 0; i < t->n.model.params.count; i++) {
+        const struct nl_param *param = &t->n.model.params.list[i];
+        const size_t values = (size_t)nl_tensor_count(&param->tensor);
+        char name[128];
+        double *got = NULL;
+        snprintf(name, sizeof name, "grad.%s", param->name);
+        if (!nl_state_find(&t->state, name)) continue;
+        double *want = values_of(&t->state, name);
+        const double norm = norm_of(want, values);
+        ck_assert_int_eq(nl_calloc(values, sizeof *got, &got), NL_OK);
+        ck_assert_int_eq(nl_params_get_grad_f64(&t->n.model.params, i, got), NL_OK);
+        errors[count++] = difference(got, want, values) / (own ? fmax(norm, 1e-6) : 1);
+        largest = fmax(largest, norm);
+        nl_free(got);
+        nl_free(want);
+    }
+    for (int i = 0; !own && i < count; i++) errors[i] /= largest;
+    return count;
+}
+
+static int ascending(const void *a, const void *b)
+{
+    const double one = *(const double *)a, two = *(const double *)b;
+    return (one > two) - (one < two);
+}
+
+static double recorded_loss(const struct taught *t)
+{
+    double *values = values_of(&t->state, "loss");
+    const double loss = values[0];
+    nl_free(values);
+    return loss;
+}
+
+START_TEST(networks_have_the_recorded_gradients_in_double_precision)
+{
+    struct taught t;
+    double errors[512];
+    teach(&t, names[n_blocks + _i], "ref", "MODEL.precision=f64");
+    ck_assert_double_eq_tol(t.loss, recorded_loss(&t), 1e-7);
+    const int count = gradient_errors(&t, true, errors);
+    ck_assert_int_gt(count, 100);
+    for (int i = 0; i < count; i++) ck_assert_double_le(errors[i], 1e-6);
+    taught_clear(&t);
+}
+END_TEST
+
+/* ReLU and pooling decisions flip in F32 for the Gaussian variant and the deep network. */
+START_TEST(networks_have_the_recorded_gradients_on_every_backend)
+{
+    const char *file = names[n_blocks + _i];
+    const bool flips = strstr(file, "_gaussian.") && !strstr(file, "embedded");
+    for (int b = 0; nl_backends[b]; b++) {
+        struct taught t;
+        double errors[512];
+        teach(&t, file, nl_backends[b]->name, "MODEL.precision=f32");
+        ck_assert_double_le(fabs(t.loss / recorded_loss(&t) - 1), 1e-5);
+        const int count = gradient_errors(&t, false, errors);
+        qsort(errors, (size_t)count, sizeof *errors, ascending);
+        if (flips || strstr(file, "arc3"))
+            ck_assert_double_le(errors[count / 2], 1e-2);
+        else
+            ck_assert_double_le(errors[count - 1], 1e-3);
+        taught_clear(&t);
+    }
 }
 END_TEST
 
@@ -414,9 +576,13 @@ int main(void)
     tcase_add_loop_test(tc, blocks_are_the_recorded_ones_on_every_backend, 0, n_blocks);
     tcase_add_loop_test(tc, gradients_of_blocks_are_the_recorded_ones_in_double_precision, 0,
                         n_blocks);
-    tcase_add_loop_test(tc, gradients_of_blocks_are_the_recorded_ones_on_every_backend, 0, n_blocks);
+    tcase_add_loop_test(tc, gradients_of_blocks_are_the_recorded_ones_on_every_backend, 0,
+                        n_blocks);
     tcase_add_loop_test(tc, networks_give_the_recorded_probabilities_on_every_backend, 0,
                         n_networks);
+    tcase_add_loop_test(tc, networks_have_the_recorded_gradients_in_double_precision, 0,
+                        n_networks);
+    tcase_add_loop_test(tc, networks_have_the_recorded_gradients_on_every_backend, 0, n_networks);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -229,12 +229,11 @@ nl_status nl_ref_map_dx(struct nl_backend *be, const void *prepared, const struc
     (void)prepared;
     for (int64_t row = 0; row < rows; row++)
         for (int64_t c = 0; c < dx->dim[last]; c++)
-            nl_ref_put(dx, nl_ref_row(dx, row) + c * dx->stride[last],
-                       nl_ref_get(dy, nl_ref_row(dy, row) + c * dy->stride[last]) *
-                           desc->attr.map.scale *
-                           nl_affinity_slope(desc->attr.map.f,
-                                             nl_ref_get(x, nl_ref_row(x, row) +
-                                                               c * x->stride[last])));
+            nl_ref_put(
+                dx, nl_ref_row(dx, row) + c * dx->stride[last],
+                nl_ref_get(dy, nl_ref_row(dy, row) + c * dy->stride[last]) * desc->attr.map.scale *
+                    nl_affinity_slope(desc->attr.map.f,
+                                      nl_ref_get(x, nl_ref_row(x, row) + c * x->stride[last])));
     return NL_OK;
 }
 

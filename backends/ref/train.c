@@ -133,9 +133,9 @@ nl_status nl_ref_accumulate(struct nl_backend *be, const void *prepared,
         for (int64_t c = 0; c < y->dim[y->rank - 1]; c++) {
             const int64_t at = nl_ref_row(y, row) + c * y->stride[y->rank - 1];
             nl_ref_put(y, at,
-                       nl_ref_get(y, at) + desc->attr.accumulate.scale *
-                                               nl_ref_get(x, nl_ref_row(x, row) +
-                                                                 c * x->stride[x->rank - 1]));
+                       nl_ref_get(y, at) +
+                           desc->attr.accumulate.scale *
+                               nl_ref_get(x, nl_ref_row(x, row) + c * x->stride[x->rank - 1]));
         }
     return NL_OK;
 }

@@ -18,9 +18,9 @@ nl_status nl_graph_differentiate(struct nl_graph *g, nl_value y, nl_value dy, co
 /* What rules work on. */
 struct nl_gradient {
     struct nl_graph *g;
-    nl_value *of;     /* per value: its gradient, laid out as it; views have none of their own */
-    bool *wanted;     /* per value: a gradient of it is asked for, or leads to one */
-    int n_values;     /* values before the gradient; later ones are never asked about */
+    nl_value *of; /* per value: its gradient, laid out as it; views have none of their own */
+    bool *wanted; /* per value: a gradient of it is asked for, or leads to one */
+    int n_values; /* values before the gradient; later ones are never asked about */
     int n_names;
     const char *node; /* name of the node whose rule runs */
 };

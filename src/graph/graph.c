@@ -181,8 +181,7 @@ nl_status nl_graph_append_into(struct nl_graph *g, nl_op op, const char *name,
     NL_TRY(describe(g, name, attr, in, n_in, &desc, &made));
     for (int i = 0; i < n_out; i++)
         NL_REQUIRE(nl_tensor_same_shape(&desc.out[i], &g->values[out[i]].tensor), NL_ESHAPE,
-                   "%s (%s): the gradient that it adds to has another shape", name,
-                   nl_op_name(op));
+                   "%s (%s): the gradient that it adds to has another shape", name, nl_op_name(op));
     NL_TRY(add_node(g, &desc, name, in, n_in));
     for (int i = 0; i < n_out; i++) g->nodes[g->n_nodes - 1].out[i] = out[i];
     return NL_OK;

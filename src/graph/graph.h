@@ -52,13 +52,13 @@ struct nl_block_note {
 /* How a network is built that will be trained. All zero: for evaluation. */
 struct nl_training {
     bool on;
-    bool frozen_bn;      /* BN by running statistics, gamma and beta trained */
-    double share;        /* of one micro-batch in a step: weights its batch statistics */
+    bool frozen_bn; /* BN by running statistics, gamma and beta trained */
+    double share;   /* of one micro-batch in a step: weights its batch statistics */
     bool (*trains)(const char *param); /* NULL: every parameter is trained */
 };
 
 struct nl_graph {
-    nl_type type;             /* of all activations and parameters */
+    nl_type type; /* of all activations and parameters */
     struct nl_training training;
     struct nl_params *params; /* borrowed */
     struct nl_node *nodes;

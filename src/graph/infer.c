@@ -2,7 +2,6 @@
 
 #include "src/graph/infer_gradient.h"
 
-
 enum { TEXT = 160 };
 
 /* [C] dense of the same type as `like`, with `channels` entries. */
@@ -215,8 +214,8 @@ static nl_infer_rule *const rules[NL_N_OPS] = {
 /* Labels and indices are no numbers to compute with; vectors of statistics are F64 everywhere. */
 static bool may_differ(const nl_tensor *t, const nl_tensor *first)
 {
-    return t->type == NL_U8 || t->type == NL_I64 ||
-           (t->type == NL_F64 && t->rank == 1) || (first->type == NL_F64 && first->rank == 1);
+    return t->type == NL_U8 || t->type == NL_I64 || (t->type == NL_F64 && t->rank == 1) ||
+           (first->type == NL_F64 && first->rank == 1);
 }
 
 nl_status nl_infer(struct nl_op_desc *desc, int *n_out)
@@ -224,8 +223,7 @@ nl_status nl_infer(struct nl_op_desc *desc, int *n_out)
     for (int i = 1; i < NL_MAX_IN; i++)
         NL_REQUIRE(!desc->in[i].rank || desc->in[i].type == desc->in[0].type ||
                        may_differ(&desc->in[i], &desc->in[0]),
-                   NL_ESHAPE,
-                   "types differ: %s and %s", nl_type_name(desc->in[0].type),
+                   NL_ESHAPE, "types differ: %s and %s", nl_type_name(desc->in[0].type),
                    nl_type_name(desc->in[i].type));
     for (int i = 0; i < NL_MAX_OUT; i++) desc->out[i] = (nl_tensor){.rank = 0};
     NL_TRY((rules[desc->op] ? rules[desc->op] : nl_infer_gradient_rule(desc->op))(desc));

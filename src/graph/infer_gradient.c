@@ -44,8 +44,7 @@ static nl_status channels(struct nl_op_desc *d)
 {
     const nl_tensor *x = &d->in[0];
     if (d->op == NL_OP_AFFINE_DAB) NL_TRY(same(x, &d->in[1], "x and dy"));
-    for (int i = 0; i < 2; i++)
-        d->out[i] = nl_tensor_dense(NL_F64, 1, &x->dim[x->rank - 1]);
+    for (int i = 0; i < 2; i++) d->out[i] = nl_tensor_dense(NL_F64, 1, &x->dim[x->rank - 1]);
     return NL_OK;
 }
 
@@ -55,8 +54,7 @@ static nl_status infer_cross_entropy(struct nl_op_desc *d)
     NL_TRY(rank_of(&d->in[1], 1, "label"));
     NL_REQUIRE(d->in[1].dim[0] == d->in[0].dim[0] && d->in[1].type == NL_I64, NL_ESHAPE,
                "want one i64 label for each of %lld rows of logits, got %lld of %s",
-               (long long)d->in[0].dim[0], (long long)d->in[1].dim[0],
-               nl_type_name(d->in[1].type));
+               (long long)d->in[0].dim[0], (long long)d->in[1].dim[0], nl_type_name(d->in[1].type));
     if (d->op == NL_OP_CROSS_ENTROPY_DX) return like(d, 0, &d->in[0]);
     d->out[0] = nl_tensor_dense(d->in[0].type, 1, d->in[0].dim);
     return NL_OK;
@@ -73,8 +71,9 @@ static nl_status infer_conv_dx(struct nl_op_desc *d)
 {
     NL_TRY(rank_of(&d->in[0], 5, "dy"));
     NL_TRY(rank_of(&d->in[1], 5, "filters"));
-    NL_REQUIRE(d->in[0].dim[4] == d->in[1].dim[0], NL_ESHAPE, "dy has %lld channels for %lld filters",
-               (long long)d->in[0].dim[4], (long long)d->in[1].dim[0]);
+    NL_REQUIRE(d->in[0].dim[4] == d->in[1].dim[0], NL_ESHAPE,
+               "dy has %lld channels for %lld filters", (long long)d->in[0].dim[4],
+               (long long)d->in[1].dim[0]);
     spread(d, d->in[0].dim[0], d->attr.conv.extent, d->in[1].dim[4]);
     return d->in[3].rank ? same(&d->in[3], &d->out[0], "residual") : NL_OK;
 }

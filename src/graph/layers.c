@@ -59,8 +59,8 @@ static nl_status batch_statistics(struct nl_graph *g, const struct nl_bn_layer *
     static const char *const gather[2] = {"_mean_gather", "_variance_gather"};
     nl_value sums[2], memory;
     char name[NAME];
-    NL_TRY(nl_graph_append(g, NL_OP_BN_SUMS, join(name, layer->prefix, "_sums"), NULL, &x, 1,
-                           sums));
+    NL_TRY(
+        nl_graph_append(g, NL_OP_BN_SUMS, join(name, layer->prefix, "_sums"), NULL, &x, 1, sums));
     for (int i = 0; i < 2; i++) {
         NL_TRY(nl_graph_grad(g, g->values[in[2 + i]].param, &memory));
         NL_TRY(nl_graph_append_into(g, NL_OP_ACCUMULATE, join(name, layer->prefix, gather[i]),
