@@ -71,6 +71,11 @@ static bool pools(const struct nl_block_site *site, nl_pool_kind kind)
     return site->options->extent != NL_EXTENT_TIME && site->options->pool == (int)kind;
 }
 
+static bool is_pooled(const struct nl_block_site *site)
+{
+    return pools(site, NL_POOL_BEFORE) || pools(site, NL_POOL_AFTER);
+}
+
 nl_status nl_block_key_side(struct nl_graph *g, const struct nl_block_site *site, nl_value x,
                             nl_value *y)
 {
@@ -165,9 +170,15 @@ nl_status nl_block_relate(struct nl_graph *g, const struct nl_block_site *site,
 
     NL_TRY(group_of(site, q.dim[1], &group));
     const int64_t groups = q.dim[1] / group;
-    NL_REQUIRE(v.dim[1] % groups == 0, NL_EUSAGE,
-               "%s: pooling leaves %lld frames of keys, which %lld groups do not divide",
-               site->name, (long long)v.dim[1], (long long)groups);
+    NL_REQUIRE(v.dim[1] % groups == 0 &&
+                   (groups == 1 || !is_pooled(site) || group % site->options->pool_size[0] == 0),
+               NL_EUSAGE,
+               "%s: groups of %lld frames are no multiple of the %d that NONLOCAL.pool_size pools",
+               site->name, (long long)group, site->options->pool_size[0]);
+    NL_REQUIRE(site->options->extent != NL_EXTENT_SPACE || v.dim[1] == q.dim[1], NL_EUSAGE,
+               "%s: NONLOCAL.extent space relates positions of a frame, but NONLOCAL.pool_size "
+               "leaves %lld of %lld frames; want 1 in time",
+               site->name, (long long)v.dim[1], (long long)q.dim[1]);
     NL_TRY(fold(g, site, parts->q, groups, &in[0]));
     NL_TRY(fold(g, site, parts->k, groups, &in[1]));
     NL_TRY(fold(g, site, parts->v, groups, &in[2]));

@@ -220,6 +220,7 @@ static nl_status finish(struct nl_video *v, bool *got)
 {
     const char *why = v->trouble;
     *got = false;
+    if (v->no_memory || v->too_much) return meet_trouble(v); /* a decoder may hide that */
     v->info.frames = v->frames;
     if (v->frames) return NL_OK;
     return nl_fail(NL_EIO, "%s: no frame could be decoded%s%s", v->in.name, why[0] ? ": " : "",

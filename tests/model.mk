@@ -8,3 +8,8 @@ check_PROGRAMS += %D%/test_fixtures
 %C%_test_fixtures_SOURCES = %D%/test_fixtures.c %D%/network.c %D%/network.h
 %C%_test_fixtures_CPPFLAGS = $(TEST_CPPFLAGS) $(JANSSON_CFLAGS)
 %C%_test_fixtures_LDADD = $(TEST_LDADD) $(JANSSON_LIBS)
+
+check_PROGRAMS += %D%/test_gradient
+%C%_test_gradient_SOURCES = %D%/test_gradient.c %D%/network.c %D%/network.h
+%C%_test_gradient_CPPFLAGS = $(TEST_CPPFLAGS)
+%C%_test_gradient_LDADD = $(TEST_LDADD)

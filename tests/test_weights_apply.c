@@ -48,7 +48,7 @@ static struct nl_state state_without_pred(nl_origin origin)
 static nl_status apply(struct nl_state *state, struct nl_params *params, double dropout_rate,
                        bool allow_missing, struct nl_load_report *report)
 {
-    const struct nl_apply_options options = {dropout_rate, allow_missing};
+    const struct nl_apply_options options = {dropout_rate, allow_missing, false};
     ck_assert_int_eq(nl_state_sort(state), NL_OK);
     return nl_weights_apply(state, params, &options, report);
 }
@@ -237,7 +237,7 @@ START_TEST(a_kernel_without_frames_is_refused_where_frames_are_wanted)
     make_params(&params, inflated, SMALL_COUNT, NL_F32);
     struct nl_state state = state_without_pred(NL_ORIGIN_PADDLE);
     ck_assert_int_eq(apply(&state, &params, 0.5, true, &report), NL_ESHAPE);
-    ck_assert_ptr_nonnull(strstr(nl_error(), "spreading 2-D kernels over frames"));
+    ck_assert_ptr_nonnull(strstr(nl_error(), "spreads 2-D kernels over frames"));
     nl_load_report_clear(&report);
     nl_state_clear(&state);
     nl_params_clear(&params);

@@ -158,7 +158,7 @@ START_TEST(a_networks_parameters_are_saved_in_the_fields_layout)
     for (size_t i = 0; i < NL_COUNT(values); i++) values[i] = (float)i;
     ck_assert_int_eq(nl_params_set(&params, 0, values), NL_OK);
     const char *path = scratch("saved");
-    ck_assert_int_eq(nl_params_save(&params, path, &meta, 1), NL_OK);
+    ck_assert_int_eq(nl_params_save(&params, path, &meta, 1, false), NL_OK);
     struct nl_state state = load_state(path);
     ck_assert_int_eq(state.origin, NL_ORIGIN_OURS);
     ck_assert_str_eq(nl_state_meta(&state, "epoch"), "7");

@@ -23,8 +23,10 @@ static void cut(const struct nl_cpu_conv_wish *wish, struct nl_cpu_conv *conv)
     conv->tile_filters = share(conv->filters, nl_cpu_parts(conv->filters, wanted), wish->filters);
     conv->filter_tiles = nl_cpu_parts(conv->filters, conv->tile_filters);
 
-    /* Whole taps, or any run of channels where there is only one tap. */
-    const int64_t unit = conv->depth == conv->channels ? 16 : conv->channels;
+    /* Whole taps, or any run of channels where there is only one tap and no padding. */
+    const bool point =
+        conv->depth == conv->channels && !conv->pad[0] && !conv->pad[1] && !conv->pad[2];
+    const int64_t unit = point ? 16 : conv->channels;
     conv->chunk = nl_cpu_least(share(conv->depth, wish->most_chunk, unit), conv->depth);
 }
 

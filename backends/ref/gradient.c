@@ -181,6 +181,12 @@ nl_status nl_ref_mean_dx(struct nl_backend *be, const void *prepared, const stru
     return NL_OK;
 }
 
+/* Whether the ReLU after x * a + b lets element `value` of channel `c` through; b absent: it does. */
+static bool lets_through(const nl_tensor *a, const nl_tensor *b, double value, int64_t c)
+{
+    return !b->rank || value * nl_ref_get(a, c) + nl_ref_get(b, c) > 0;
+}
+
 nl_status nl_ref_affine_dab(struct nl_backend *be, const void *prepared,
                             const struct nl_op_desc *desc, const struct nl_args *args)
 {
@@ -192,13 +198,34 @@ nl_status nl_ref_affine_dab(struct nl_backend *be, const void *prepared,
     for (int64_t c = 0; c < x->dim[x->rank - 1]; c++) {
         double da = 0, db = 0;
         for (int64_t row = 0; row < rows; row++) {
+            const double value = nl_ref_get(x, nl_ref_row(x, row) + c);
+            if (!lets_through(&args->in[2], &args->in[3], value, c)) continue;
             const double d = nl_ref_get(dy, nl_ref_row(dy, row) + c);
-            da += d * nl_ref_get(x, nl_ref_row(x, row) + c);
+            da += d * value;
             db += d;
         }
         nl_ref_put(&args->out[0], c, da);
         nl_ref_put(&args->out[1], c, db);
     }
+    return NL_OK;
+}
+
+nl_status nl_ref_bn_dx(struct nl_backend *be, const void *prepared, const struct nl_op_desc *desc,
+                       const struct nl_args *args)
+{
+    const nl_tensor *dy = &args->in[0], *x = &args->in[1], *a = &args->in[2], *dx = &args->out[0];
+    const int64_t rows = nl_ref_rows(dx);
+    (void)prepared;
+    (void)desc;
+#pragma omp parallel for num_threads(be->threads) schedule(static)
+    for (int64_t row = 0; row < rows; row++)
+        for (int64_t c = 0; c < dx->dim[dx->rank - 1]; c++) {
+            const double value = nl_ref_get(x, nl_ref_row(x, row) + c);
+            double sum = value * nl_ref_get(&args->in[3], c) + nl_ref_get(&args->in[4], c);
+            if (lets_through(a, &args->in[5], value, c))
+                sum += nl_ref_get(dy, nl_ref_row(dy, row) + c) * nl_ref_get(a, c);
+            nl_ref_put(dx, nl_ref_row(dx, row) + c, sum);
+        }
     return NL_OK;
 }
 

@@ -35,6 +35,7 @@ PLAIN(conv_dw);
 PLAIN(max_pool_dx);
 PLAIN(avg_pool_dx);
 PLAIN(affine_dab);
+PLAIN(bn_dx);
 PLAIN(bn_sums_dx);
 PLAIN(bn_fold_dx);
 PLAIN(relu_dx);
@@ -82,6 +83,7 @@ static const struct nl_impl_list impls[] = {
     {NL_OP_MAX_POOL_DX, max_pool_dx_list},
     {NL_OP_AVG_POOL_DX, avg_pool_dx_list},
     {NL_OP_AFFINE_DAB, affine_dab_list},
+    {NL_OP_BN_DX, bn_dx_list},
     {NL_OP_BN_SUMS_DX, bn_sums_dx_list},
     {NL_OP_BN_FOLD_DX, bn_fold_dx_list},
     {NL_OP_RELU_DX, relu_dx_list},

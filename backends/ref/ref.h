@@ -20,7 +20,7 @@ nl_ref_run nl_ref_conv, nl_ref_max_pool, nl_ref_avg_pool, nl_ref_affine, nl_ref_
 
 /* Training: train.c, gradient.c, pairwise_dx.c. */
 nl_ref_run nl_ref_mul, nl_ref_bn_sums, nl_ref_cross_entropy, nl_ref_conv_dx, nl_ref_conv_dw,
-    nl_ref_max_pool_dx, nl_ref_avg_pool_dx, nl_ref_affine_dab, nl_ref_bn_sums_dx, nl_ref_bn_fold_dx,
+    nl_ref_max_pool_dx, nl_ref_avg_pool_dx, nl_ref_affine_dab, nl_ref_bn_dx, nl_ref_bn_sums_dx, nl_ref_bn_fold_dx,
     nl_ref_relu_dx, nl_ref_softmax_dx, nl_ref_mean_dx, nl_ref_pairwise_dx, nl_ref_outer_sum_dx,
     nl_ref_map_dx, nl_ref_cross_entropy_dx, nl_ref_accumulate, nl_ref_square_sum, nl_ref_sgd,
     nl_ref_average;

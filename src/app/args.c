@@ -144,7 +144,7 @@ static nl_status load_config(struct nl_run *run)
 nl_status nl_args_read(struct nl_run *run, int argc, char *const *argv)
 {
     bool flags_end = false;
-    run->args = (struct nl_flags){.temporal = -1};
+    run->args = (struct nl_flags){.temporal = -1, .valid_interval = 1, .argc = argc, .argv = argv};
     NL_TRY(nl_settings_init(&run->settings));
     NL_TRY(nl_calloc((size_t)argc + 1, sizeof *run->args.rest, &run->args.rest));
     for (int i = 0; i < argc; i++) {

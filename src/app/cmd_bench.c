@@ -1,11 +1,13 @@
 #include "blocks/block.h"
 #include "src/app/bench_data.h"
+#include "src/app/bench_train.h"
 #include "src/app/command.h"
 #include "src/app/progress.h"
 #include "src/app/session.h"
 #include "src/app/table.h"
 #include "src/core/memory.h"
 #include "src/core/rng.h"
+#include "src/graph/gradient.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,7 +29,7 @@ void nl_bench_report(double *ms, int count, const char *backend)
            ms[0], ms[count / 2], (double)usage.ru_maxrss / 1024, backend);
 }
 
-static nl_status random_clips(int64_t count, float **out)
+nl_status nl_bench_values(int64_t count, float **out)
 {
     struct nl_rng rng;
     NL_TRY(nl_calloc((size_t)count, sizeof **out, out));
@@ -36,8 +38,7 @@ static nl_status random_clips(int64_t count, float **out)
     return NL_OK;
 }
 
-/* Nodes with the time of the last run, achieved GFLOP/s where multiply-adds are counted. */
-static nl_status print_per_op(const struct nl_plan *plan, const double *ms)
+nl_status nl_bench_per_op(const struct nl_plan *plan, const double *ms)
 {
     const struct nl_graph *g = nl_plan_graph(plan);
     struct nl_table table = {.columns = 6, .align = "lllrrl"};
@@ -72,7 +73,7 @@ static nl_status time_plan(const struct nl_run *run, struct nl_plan *plan, const
     }
     if (st == NL_OK && run->args.per_op) {
         st = nl_plan_run(plan, per_op);
-        if (st == NL_OK) st = print_per_op(plan, per_op);
+        if (st == NL_OK) st = nl_bench_per_op(plan, per_op);
     }
     if (st == NL_OK) nl_bench_report(ms, repeat, backend);
     nl_free(ms);
@@ -84,7 +85,7 @@ static nl_status time_network(struct nl_session *session, struct nl_engine *engi
 {
     const nl_tensor *t = nl_graph_tensor(nl_plan_graph(engine->plan), engine->ends.clip);
     float *clips = NULL;
-    nl_status st = random_clips(nl_tensor_count(t), &clips);
+    nl_status st = nl_bench_values(nl_tensor_count(t), &clips);
     if (st == NL_OK) st = nl_engine_run(engine, clips);
     nl_free(clips);
     return st == NL_OK ? time_plan(session->run, engine->plan, session->be.ops->name) : st;
@@ -119,17 +120,30 @@ static nl_status read_shape(const char *text, int64_t dim[4])
     return NL_OK;
 }
 
+/* The gradient too: of the input and of every parameter. */
+static nl_status differentiate(struct nl_graph *g, nl_value x, nl_value z, nl_value *dz,
+                               nl_value *dx)
+{
+    const nl_tensor t = *nl_graph_tensor(g, z);
+    NL_TRY(nl_graph_input(g, t.rank, t.dim, dz));
+    return nl_graph_differentiate(g, z, *dz, &x, dx, 1);
+}
+
 /* One block alone on random activations. */
 static nl_status time_block(struct nl_run *run, struct nl_backend *be, struct nl_graph *g,
                             nl_value x, nl_value z)
 {
     float *values = NULL;
     struct nl_plan *plan = NULL;
-    nl_status st = nl_params_alloc(g->params, be, NL_F32);
+    nl_value dz = x, keep[2] = {z, NL_NONE};
+    nl_status st = run->args.backward ? differentiate(g, x, z, &dz, &keep[1]) : NL_OK;
+    if (st == NL_OK) st = nl_params_alloc(g->params, be, NL_F32);
+    if (st == NL_OK && run->args.backward) st = nl_params_train(g->params);
     if (st == NL_OK) st = nl_params_init(g->params, 1, true);
-    if (st == NL_OK) st = nl_plan_new(g, be, &z, 1, &plan);
-    if (st == NL_OK) st = random_clips(nl_tensor_count(nl_graph_tensor(g, x)), &values);
+    if (st == NL_OK) st = nl_plan_new(g, be, keep, run->args.backward ? 2 : 1, &plan);
+    if (st == NL_OK) st = nl_bench_values(nl_tensor_count(nl_graph_tensor(g, x)), &values);
     if (st == NL_OK) st = nl_plan_write(plan, x, values);
+    if (st == NL_OK) st = nl_plan_write(plan, dz, values);
     if (st == NL_OK) st = time_plan(run, plan, be->ops->name);
     nl_free(values);
     nl_plan_free(plan);
@@ -143,13 +157,13 @@ static nl_status bench_block(struct nl_run *run)
     struct nl_backend be;
     int64_t dim[4] = {0};
     nl_value x, z;
-    NL_REQUIRE(!run->args.backward, NL_EUSAGE, "--backward: training is not part of this release");
     NL_TRY(read_shape(run->args.shape, dim));
     NL_TRY(nl_settings_resolve(&run->settings));
     NL_TRY(nl_open_backend(run, &be));
     const struct nl_block_site site = {"nonlocal", 0, 0, &run->settings.config.nonlocal.options};
     const int64_t clip[5] = {run->args.batch ? run->args.batch : 1, dim[1], dim[2], dim[3], dim[0]};
     nl_status st = nl_graph_new(NL_F32, &params, &g);
+    if (st == NL_OK) g->training = (struct nl_training){.on = run->args.backward, .share = 1};
     if (st == NL_OK) st = nl_graph_input(g, 5, clip, &x);
     if (st == NL_OK) st = nl_block_append(g, &site, x, &z);
     if (st == NL_OK) st = time_block(run, &be, g, x, z);
@@ -165,6 +179,6 @@ nl_status nl_cmd_bench(struct nl_run *run)
     if (strcmp(mode, "infer") == 0) return bench_infer(run);
     if (strcmp(mode, "block") == 0) return bench_block(run);
     if (strcmp(mode, "data") == 0) return nl_bench_data(run);
-    return nl_fail(NL_EUSAGE, "--mode: want infer, block or data%s, got \"%s\"",
-                   strcmp(mode, "train") == 0 ? " (train is not part of this release)" : "", mode);
+    if (strcmp(mode, "train") == 0) return nl_bench_train(run);
+    return nl_fail(NL_EUSAGE, "--mode: want infer, train, block or data, got \"%s\"", mode);
 }

@@ -15,7 +15,7 @@ nl_status nl_cmd_init(struct nl_run *run)
     }
     if (st == NL_OK) {
         struct nl_meta meta = {(char[]){"config"}, config.data};
-        st = nl_params_save(&session.model.params, run->args.to, &meta, 1);
+        st = nl_params_save(&session.model.params, run->args.to, &meta, 1, false);
     }
     if (st == NL_OK)
         nl_note(

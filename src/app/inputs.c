@@ -167,7 +167,12 @@ nl_status nl_inputs_add_list(struct nl_inputs *inputs, const char *path)
         if (next) *next++ = '\0';
         number++;
         line[strcspn(line, "\r")] = '\0';
+        const int before = inputs->count;
         if (*line) st = add_line(inputs, first, line, &columns);
+        if (st == NL_OK && inputs->count > before) {
+            inputs->list[before].line = number;
+            inputs->list[before].columns = columns;
+        }
         if (st == NL_EUSAGE) st = nl_fail(st, "%s:%d: %s", path, number, nl_error());
         line = next;
     }

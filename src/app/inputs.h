@@ -20,6 +20,7 @@ struct nl_input_view {
 
 struct nl_input {
     char *path;
+    int line, columns;           /* of a list; 0 without */
     int64_t label;               /* of a two-column list; -1 without */
     int64_t index;               /* of a four-column list; -1 without */
     struct nl_input_view *views; /* of a four-column list; NULL: all T x S */

@@ -4,6 +4,7 @@
 #include "models/arc.h"
 #include "src/core/log.h"
 #include "src/core/memory.h"
+#include "src/core/option_value.h"
 #include "src/weights/apply.h"
 #include "src/weights/describe.h"
 
@@ -26,27 +27,6 @@ static nl_status spell_out(struct nl_settings *settings)
     const nl_setter setter = nl_settings_origin(settings, "NONLOCAL.pairwise");
     NL_TRY(nl_block_find(settings->config.nonlocal.options.pairwise, &block));
     return nl_settings_set_text(settings, "NONLOCAL.pairwise", block->name, setter);
-}
-
-/* A checkpoint's own configuration, under the flags. What contradicts them could load without an
- * error, since variants share names and shapes, so it is one here. */
-static nl_status adopt_ours(struct nl_run *run, const struct nl_state *state)
-{
-    static const char *const decisive[] = {"MODEL.video_arc_choice", "MODEL.num_classes",
-                                           "NONLOCAL.pairwise"};
-    const char *config = nl_state_meta(state, "config");
-    struct nl_settings *theirs = NULL;
-    if (!config) return NL_OK;
-    NL_TRY(nl_settings_read(&run->settings, config, run->args.weights, NL_BY_CHECKPOINT));
-    NL_TRY(nl_calloc(1, sizeof *theirs, &theirs));
-    nl_status st = nl_settings_init(theirs);
-    if (st == NL_OK) st = nl_settings_read(theirs, config, run->args.weights, NL_BY_CHECKPOINT);
-    if (st == NL_OK) st = spell_out(&run->settings);
-    if (st == NL_OK) st = spell_out(theirs);
-    for (size_t i = 0; st == NL_OK && i < NL_COUNT(decisive); i++)
-        st = nl_settings_agree(&run->settings, theirs, decisive[i], run->args.weights);
-    nl_free(theirs);
-    return st;
 }
 
 /* Sets `key` from the file unless a flag did; a flag that says otherwise is an error. */
@@ -77,12 +57,13 @@ static nl_status adopt_switch(struct nl_run *run, const char *key, bool value, c
 }
 
 /* Whether the file's blocks stand where the configuration puts them. */
-static nl_status same_places(const struct nl_run *run, const struct nl_network *network, bool *same)
+static nl_status same_places(struct nl_run *run, const struct nl_network *network, bool *same)
 {
     struct nl_block_place places[NL_BLOCKS_MAX];
     const struct nl_arc *arc = nl_arc_find(run->settings.config.model.video_arc_choice);
     int count = 0;
     *same = false;
+    nl_blocks_resolve(&run->settings);
     if (!arc || nl_arc_places(arc, &run->settings.config, places, &count) != NL_OK) return NL_OK;
     *same = count == network->n_blocks;
     for (int i = 0; *same && i < count; i++)
@@ -174,6 +155,27 @@ static nl_status adopt_foreign(struct nl_run *run, const struct nl_state *state)
     NL_TRY(adopt_block(run, &network, fits));
     nl_note("weights: %s", fits);
     return NL_OK;
+}
+
+/* A checkpoint's own configuration, under the flags. What contradicts them could load without an
+ * error, since variants share names and shapes, so it is one here. */
+static nl_status adopt_ours(struct nl_run *run, const struct nl_state *state)
+{
+    static const char *const decisive[] = {"MODEL.video_arc_choice", "MODEL.num_classes",
+                                           "NONLOCAL.pairwise"};
+    const char *config = nl_state_meta(state, "config");
+    struct nl_settings *theirs = NULL;
+    if (!config) return adopt_foreign(run, state); /* converted: told from its tensors */
+    NL_TRY(nl_settings_read(&run->settings, config, run->args.weights, NL_BY_CHECKPOINT));
+    NL_TRY(nl_calloc(1, sizeof *theirs, &theirs));
+    nl_status st = nl_settings_init(theirs);
+    if (st == NL_OK) st = nl_settings_read(theirs, config, run->args.weights, NL_BY_CHECKPOINT);
+    if (st == NL_OK) st = spell_out(&run->settings);
+    if (st == NL_OK) st = spell_out(theirs);
+    for (size_t i = 0; st == NL_OK && i < NL_COUNT(decisive); i++)
+        st = nl_settings_agree(&run->settings, theirs, decisive[i], run->args.weights);
+    nl_free(theirs);
+    return st;
 }
 
 nl_status nl_load_open(struct nl_run *run, struct nl_state *state)

@@ -2,6 +2,9 @@ nonlocal_SOURCES += %D%/main.c %D%/command.h %D%/args.c %D%/flags.c %D%/flags.h 
 	%D%/table.c %D%/table.h %D%/progress.c %D%/progress.h %D%/netinfo.c %D%/netinfo.h \
 	%D%/labels.c %D%/labels.h %D%/kinetics400.def %D%/inputs.c %D%/inputs.h \
 	%D%/result.c %D%/result.h %D%/viewspec.c %D%/viewspec.h \
-	%D%/session.c %D%/session.h %D%/load.c %D%/load.h \
+	%D%/session.c %D%/session.h %D%/trainer.c %D%/trainer.h %D%/schedule.c %D%/schedule.h %D%/load.c %D%/load.h \
 	%D%/cmd_predict.c %D%/cmd_forward.c %D%/cmd_clip.c %D%/cmd_init.c %D%/cmd_convert.c \
-	%D%/cmd_info.c %D%/cmd_bench.c %D%/bench_data.c %D%/bench_data.h
+	%D%/cmd_info.c %D%/cmd_bench.c %D%/bench_data.c %D%/bench_data.h \
+	%D%/bench_train.c %D%/bench_train.h %D%/train.h \
+	%D%/train_data.c %D%/train_folder.c %D%/train_log.c %D%/checkpoint.c %D%/validate.c \
+	%D%/cmd_train.c

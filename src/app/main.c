@@ -10,6 +10,7 @@
 #include <string.h>
 
 const struct nl_command nl_commands[] = {
+    {"train", "Trains a network from lists of videos", "", NL_CMD_TRAIN, nl_cmd_train},
     {"predict", "Classes of videos", "[VIDEO|FOLDER...] ", NL_CMD_PREDICT, nl_cmd_predict},
     {"forward", "Clips in a .npy file to probabilities or a layer's activation", "", NL_CMD_FORWARD,
      nl_cmd_forward},
@@ -29,7 +30,7 @@ static int usage_error(const char *line)
     return NL_EXIT_USAGE;
 }
 
-/* train and eval have their names taken, so that the original's scripts get a clear answer. */
+/* eval has its name taken, so that the original's scripts get a clear answer. */
 static int unknown_command(const char *name)
 {
     const char *known[NL_COUNT(nl_commands)];
@@ -38,7 +39,7 @@ static int unknown_command(const char *name)
     for (const struct nl_command *c = nl_commands; c->name; c++) known[n++] = c->name;
     known[n] = NULL;
     const char *near = nl_suggest(name, known);
-    if (strcmp(name, "train") == 0 || strcmp(name, "eval") == 0)
+    if (strcmp(name, "eval") == 0)
         snprintf(line, sizeof line, "%s is not part of this release; see CHANGELOG.md", name);
     else
         snprintf(line, sizeof line, "unknown command %s%s%s",

@@ -21,8 +21,7 @@ void nl_progress_begin(struct nl_progress *p, const char *unit, int64_t total, i
     p->shown = p->start;
 }
 
-/* "1:02:03", "2:03" or "45 s". */
-static void duration(double seconds, char *out, size_t size)
+void nl_duration(double seconds, char *out, size_t size)
 {
     const long s = (long)(seconds + 0.5);
     if (s >= 3600)
@@ -49,7 +48,7 @@ void nl_progress_show(struct nl_progress *p, int64_t done, const char *what)
     p->done = done;
     if (!show) return;
     const double rate = passed > 0 ? (double)done / passed : 0;
-    duration(rate > 0 ? (double)(p->total - done) / rate : 0, left, sizeof left);
+    nl_duration(rate > 0 ? (double)(p->total - done) / rate : 0, left, sizeof left);
     fprintf(stderr, "%s%lld/%lld %s  %.2f %s/s  ETA %s  %s%s", p->terminal ? "\r\033[K" : "",
             (long long)done, (long long)p->total, p->unit, rate, p->unit, left, what,
             p->terminal ? "" : "\n");

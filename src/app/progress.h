@@ -7,6 +7,7 @@
 #define NL_PROGRESS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct nl_progress {
@@ -19,6 +20,9 @@ struct nl_progress {
 
 /* Seconds of a clock that only goes forward. */
 double nl_seconds(void);
+
+/* "1:02:03", "2:03 min" or "45 s". */
+void nl_duration(double seconds, char *out, size_t size);
 
 void nl_progress_begin(struct nl_progress *p, const char *unit, int64_t total,
                        int64_t log_interval);

@@ -152,6 +152,12 @@ static nl_status not_a_node(struct nl_op_desc *d)
     return nl_fail(NL_ESHAPE, "%s is no node of a graph", nl_op_name(d->op));
 }
 
+static nl_status infer_bn_dx(struct nl_op_desc *d)
+{
+    NL_TRY(same(&d->in[0], &d->in[1], "dy and x"));
+    return like(d, 0, &d->in[0]);
+}
+
 nl_infer_rule *nl_infer_gradient_rule(nl_op op)
 {
     static nl_infer_rule *const rules[NL_N_OPS] = {
@@ -163,6 +169,7 @@ nl_infer_rule *nl_infer_gradient_rule(nl_op op)
         [NL_OP_MAX_POOL_DX] = infer_pool_dx,
         [NL_OP_AVG_POOL_DX] = infer_pool_dx,
         [NL_OP_AFFINE_DAB] = channels,
+        [NL_OP_BN_DX] = infer_bn_dx,
         [NL_OP_BN_SUMS_DX] = infer_bn_sums_dx,
         [NL_OP_BN_FOLD_DX] = infer_bn_fold_dx,
         [NL_OP_RELU_DX] = infer_two,

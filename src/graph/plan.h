@@ -22,6 +22,10 @@ nl_status nl_plan_new(const struct nl_graph *g, struct nl_backend *be, const nl_
                       int n_outputs, struct nl_plan **out) NL_MUST_CHECK;
 void nl_plan_free(struct nl_plan *plan);
 
+/* What such a plan would take, without allocating it. */
+nl_status nl_plan_measure(const struct nl_graph *g, struct nl_backend *be, const nl_value *outputs,
+                          int n_outputs, struct nl_plan_cost *cost) NL_MUST_CHECK;
+
 /* Runs every node; constants first where the parameters changed since the last run.
  * `milliseconds` (NULL: not timed) gets one entry a node of nl_plan_graph. */
 nl_status nl_plan_run(struct nl_plan *plan, double *milliseconds) NL_MUST_CHECK;
@@ -29,6 +33,10 @@ nl_status nl_plan_run(struct nl_plan *plan, double *milliseconds) NL_MUST_CHECK;
 /* Copies a dense host array of the value's shape and type in or out. */
 nl_status nl_plan_write(struct nl_plan *plan, nl_value input, const void *host) NL_MUST_CHECK;
 nl_status nl_plan_read(struct nl_plan *plan, nl_value output, void *host) NL_MUST_CHECK;
+
+/* Runs the nodes once more on the inputs at hand, looking at what each makes: *node is the first
+ * with a number that is not finite, NL_NONE if there is none. Gradients are added to once more. */
+nl_status nl_plan_find_not_finite(struct nl_plan *plan, int *node) NL_MUST_CHECK;
 
 /* The rewritten graph and, per node of it, the kernel that serves and whether it is a constant. */
 const struct nl_graph *nl_plan_graph(const struct nl_plan *plan);

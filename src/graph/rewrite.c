@@ -1,6 +1,7 @@
 #include "src/graph/rewrite.h"
 
 #include "src/core/memory.h"
+#include "src/graph/fuse_gradient.h"
 #include "src/graph/recompute.h"
 
 #include <stdio.h>
@@ -259,6 +260,8 @@ static nl_status fuse(struct nl_graph *g, const nl_value *keep, int n_keep)
     for (int i = 0; st == NL_OK && i < n; i++) fuse_add(&p, i);
     if (st == NL_OK) count_uses(&p);
     for (int i = 0; st == NL_OK && i < n; i++) fuse_relu(&p, i);
+    if (st == NL_OK) count_uses(&p);
+    if (st == NL_OK) nl_fuse_gradient(g, p.dead, p.uses);
     if (st == NL_OK) st = sort(&p);
     close_pass(&p);
     return st;

@@ -188,7 +188,7 @@ nl_status nl_kernel_prepare(struct nl_backend *be, const struct nl_op_desc *desc
     kernel->declined = search.last;
     if (!kernel->impl->prepare) return NL_OK;
     const nl_status st = kernel->impl->prepare(be, &kernel->desc, &kernel->prepared, &kernel->need);
-    if (st != NL_OK) kernel->impl = NULL; /* nothing to drop */
+    if (st != NL_OK) nl_kernel_drop(be, kernel);
     return st;
 }
 

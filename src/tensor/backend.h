@@ -46,7 +46,8 @@ struct nl_impl {
     nl_status (*run)(struct nl_backend *be, const void *prepared, const struct nl_op_desc *desc,
                      const struct nl_args *args);
 
-    void (*drop)(struct nl_backend *be, void *prepared); /* NULL: nothing to drop */
+    /* NULL: nothing to drop. Also called after a prepare() that failed, with what it had made. */
+    void (*drop)(struct nl_backend *be, void *prepared);
 };
 
 typedef enum { NL_TO_DEVICE, NL_TO_HOST, NL_WITHIN } nl_copy;

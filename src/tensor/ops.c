@@ -49,6 +49,10 @@ int64_t nl_op_multiply_adds(const struct nl_op_desc *desc)
     switch (desc->op) {
     case NL_OP_CONV:
         return nl_tensor_count(y) * b->dim[1] * b->dim[2] * b->dim[3] * b->dim[4];
+    case NL_OP_CONV_DX:
+        return nl_tensor_count(a) * b->dim[1] * b->dim[2] * b->dim[3] * b->dim[4];
+    case NL_OP_CONV_DW:
+        return nl_tensor_count(b) * y->dim[1] * y->dim[2] * y->dim[3] * y->dim[4];
     case NL_OP_PAIRWISE: {
         const int64_t pairs = a->dim[0] * a->dim[1] * a->dim[2] * b->dim[2];
         const int64_t score = desc->attr.pairwise.score == NL_SCORE_PRODUCT ? a->dim[3] : 0;

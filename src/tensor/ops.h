@@ -48,7 +48,10 @@
  * conv_dw    x, dy -> dw [K,kt,kh,kw,C] (kernel from attr.conv.extent) and, with attr.conv.bias,
  *            dbias [K]: adds to both.
  * max_pool_dx  dy, index -> dx (attr.pool.extent); avg_pool_dx likewise without index.
- * affine_dab x, dy [...,C] -> da = sum dy * x, db = sum dy over all but C, in double.
+ * affine_dab x, dy [...,C] -> da = sum dy * x, db = sum dy over all but C, in double. With a and b
+ *            dy counts only where x * a + b > 0: the ReLU after the affine.
+ * bn_dx      dx = dy * a + x * p + q per channel; with b dy counts only where x * a + b > 0.
+ *            dx == dy is allowed.
  * bn_sums_dx mean, dmean, dvariance [C] -> p = 2 dvariance / n, q = dmean / n - p * mean, n from
  *            attr.bn_sums.count: the gradient of bn_sums with respect to x is x * p + q.
  * bn_fold_dx r = (variance + epsilon)^-1/2: dgamma = r (da - mean db), dbeta = db,

@@ -26,6 +26,29 @@ static nl_status with_network(const struct nl_state *state)
                    nl_network_text(&network, text, sizeof text));
 }
 
+/* A classifier of another number of classes, which pretraining leaves out. */
+static bool is_other_head(const struct nl_entry *entry, const struct nl_param *param)
+{
+    int64_t classes = param->tensor.dim[0], count = (int64_t)nl_entry_count(entry);
+    if (strncmp(param->name, "pred_", 5) != 0) return false;
+    return count != nl_tensor_count(&param->tensor) && classes > 0;
+}
+
+/* Pretraining: what fits otherwise than as it is. True where that settles it. */
+static bool match_otherwise(const struct nl_param *param, struct match *match,
+                            struct nl_load_report *report)
+{
+    if (is_other_head(match->entry, param)) {
+        match->entry = NULL;
+        report->new_head = true;
+        return true;
+    }
+    if (!nl_fit_spread(match->entry, param, &match->fit)) return false;
+    report->spread++;
+    report->loaded++;
+    return true;
+}
+
 static nl_status match_one(const struct nl_state *state, const struct nl_param *param,
                            const struct nl_apply_options *options, struct match *match,
                            struct nl_load_report *report)
@@ -35,8 +58,9 @@ static nl_status match_one(const struct nl_state *state, const struct nl_param *
         report->missing++;
         return nl_names_add(&report->missing_names, param->name);
     }
-    NL_TRY(nl_fit_param(state, match->entry, param, options->dropout_rate, &match->fit));
     NL_TRY(nl_fit_finite(state, match->entry));
+    if (options->pretrain && match_otherwise(param, match, report)) return NL_OK;
+    NL_TRY(nl_fit_param(state, match->entry, param, options->dropout_rate, &match->fit));
     report->loaded++;
     if (match->fit.factor != 1) report->rescaled++;
     if (param->role == NL_ROLE_FC)
@@ -90,7 +114,7 @@ static nl_status set_f32(struct nl_params *params, int index, const struct match
                          float *scratch)
 {
     const struct nl_entry *entry = match->entry;
-    const size_t count = nl_entry_count(entry);
+    const size_t count = (size_t)nl_tensor_count(&params->list[index].tensor);
     if (entry->type == NL_F32 && !match->fit.transposed && match->fit.factor == 1) {
         if ((uintptr_t)entry->data % sizeof(float) == 0)
             return nl_params_set(params, index, entry->data);
@@ -104,7 +128,7 @@ static nl_status set_f32(struct nl_params *params, int index, const struct match
 static nl_status set_f64(struct nl_params *params, int index, const struct match *match,
                          double *scratch)
 {
-    const size_t count = nl_entry_count(match->entry);
+    const size_t count = (size_t)nl_tensor_count(&params->list[index].tensor);
     for (size_t i = 0; i < count; i++) scratch[i] = nl_fit_value(match->entry, &match->fit, i);
     return nl_params_set_f64(params, index, scratch);
 }
@@ -134,7 +158,8 @@ static nl_status match_all(const struct nl_state *state, const struct nl_params 
         NL_TRY(st);
     }
     NL_TRY(count_unused(state, params, report));
-    if (report->missing && !options->allow_missing) return check_missing(state, params, report);
+    if (report->missing && !options->allow_missing && !options->pretrain)
+        return check_missing(state, params, report);
     if (report->loaded == 0 && params->count) {
         nl_fail(NL_ESHAPE, "%s: none of its %d tensors belongs to the network", state->path,
                 state->count);
@@ -178,7 +203,11 @@ char *nl_load_report_text(const struct nl_load_report *report, char *out, size_t
     used = add(out, size, used, ", %d unused", report->unused);
     nl_names_text(&report->unused_names, names, sizeof names);
     if (report->unused) used = add(out, size, used, " (%s)", names);
-    if (report->solver) add(out, size, used, ", %d of optimizer state skipped", report->solver);
+    if (report->solver)
+        used = add(out, size, used, ", %d of optimizer state skipped", report->solver);
+    if (report->spread)
+        used = add(out, size, used, ", %d 2-D kernels spread over frames", report->spread);
+    if (report->new_head) add(out, size, used, "; a new classifier, for the classes differ");
     return out;
 }
 

@@ -17,15 +17,19 @@
 struct nl_apply_options {
     double dropout_rate; /* TRAIN.dropout_rate, of the network that wrote a Paddle file */
     bool allow_missing;  /* parameters that the file lacks keep their values */
+    bool pretrain;       /* so do those of blocks and a classifier of other classes; 2-D kernels are
+                      spread over frames */
 };
 
 struct nl_load_report {
-    int loaded;   /* parameters set */
-    int reshaped; /* of these: extents of 1 added or dropped, or transposed */
-    int rescaled; /* of these: multiplied by 1 - dropout_rate */
-    int missing;  /* parameters that the file lacks */
-    int unused;   /* tensors that the network lacks */
-    int solver;   /* optimizer state, skipped */
+    int loaded;    /* parameters set */
+    int reshaped;  /* of these: extents of 1 added or dropped, or transposed */
+    int rescaled;  /* of these: multiplied by 1 - dropout_rate */
+    int missing;   /* parameters that the file lacks */
+    int unused;    /* tensors that the network lacks */
+    int solver;    /* optimizer state, skipped */
+    int spread;    /* of the loaded: 2-D kernels that became 3-D ones */
+    bool new_head; /* the file's classifier has other classes and was left out */
     struct nl_names missing_names, unused_names, reshaped_names;
     char pred_w[160]; /* how pred_w was read; "" if it was not */
 };

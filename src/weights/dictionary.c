@@ -162,14 +162,25 @@ static bool is_deep(const struct nl_state *state)
     return false;
 }
 
+/* The list is not sorted yet. */
+static bool holds(const struct nl_state *state, const char *name)
+{
+    for (int i = 0; i < state->count; i++)
+        if (strcmp(state->list[i].name, name) == 0) return true;
+    return false;
+}
+
 static nl_status rename_blobs(struct nl_state *state)
 {
-    const bool deep = is_deep(state);
+    /* Affine networks have scales without statistics, and res3's blocks work on groups of frames:
+     * there the original's names differ, Caffe2's do not. */
+    const bool deep = is_deep(state), affine = !holds(state, "res_conv1_bn_rm");
     char name[NL_PART_NAME_MAX];
     struct nl_part part;
     for (int i = 0; i < state->count; i++) {
         if (!nl_part_parse_caffe2(state->list[i].name, &part)) continue;
         part.numbered = deep && part.stage == 4 && part.index > 0;
+        part.grouped = affine && part.stage == 3;
         char *copy = NULL;
         NL_TRY(nl_copy_text(nl_part_name(&part, name), &copy));
         nl_free(state->list[i].name);

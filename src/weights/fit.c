@@ -68,27 +68,36 @@ static bool same_shape(const struct nl_entry *entry, const int64_t *dim, int ran
     return entry->rank == rank && memcmp(entry->dim, dim, (size_t)rank * sizeof *dim) == 0;
 }
 
-/* A 2-D kernel for a 3-D convolution, as ImageNet networks have. */
-static bool is_flat_kernel(const struct nl_entry *entry, const int64_t *dim, int rank)
+bool nl_fit_spread(const struct nl_entry *entry, const struct nl_param *param, struct nl_fit *fit)
 {
+    int64_t dim[NL_MAX_RANK];
     const int64_t *e = entry->dim;
-    return rank == 5 && entry->rank == 4 && dim[2] > 1 && e[0] == dim[0] && e[1] == dim[1] &&
-           e[2] == dim[3] && e[3] == dim[4];
+    const int rank = nl_param_file_shape(param, dim), last = entry->rank - 2;
+    const bool flat = rank == 5 && dim[2] > 1 &&
+                      (entry->rank == 4 || (entry->rank == 5 && e[2] == 1)) && e[0] == dim[0] &&
+                      e[1] == dim[1] && e[last] == dim[3] && e[last + 1] == dim[4];
+    if (!flat) return false;
+    *fit = (struct nl_fit){.factor = 1 / (double)dim[2],
+                           .frames = dim[2],
+                           .taps = dim[3] * dim[4],
+                           .reshaped = true,
+                           .pred = NL_PRED_UNTOLD};
+    return true;
 }
 
 static nl_status differs(const struct nl_state *state, const struct nl_entry *entry,
                          const struct nl_param *param, const int64_t *dim, int rank)
 {
     char file[256], network[256];
+    struct nl_fit fit;
     struct nl_entry wanted = {.rank = rank};
     memcpy(wanted.dim, dim, (size_t)rank * sizeof *dim);
     nl_entry_text(entry, file, sizeof file);
     nl_entry_text(&wanted, network, sizeof network);
     const nl_status st = nl_state_fail(
         state, "%s is %s, the network wants %s%s", param->name, file, network,
-        is_flat_kernel(entry, dim, rank)
-            ? "; spreading 2-D kernels over frames (ImageNet weights) is not supported yet"
-            : "");
+        nl_fit_spread(entry, param, &fit) ? "; `train --pretrain` spreads 2-D kernels over frames"
+                                          : "");
     return st == NL_EIO ? NL_ESHAPE : st;
 }
 
@@ -153,6 +162,10 @@ double nl_fit_value(const struct nl_entry *entry, const struct nl_fit *fit, size
     if (fit->transposed) {
         const size_t rows = (size_t)entry->dim[0], columns = (size_t)entry->dim[1];
         i = i % rows * columns + i / rows;
+    }
+    if (fit->frames) {
+        const size_t taps = (size_t)fit->taps, all = taps * (size_t)fit->frames;
+        i = i / all * taps + i % taps;
     }
     return nl_entry_value(entry, i) * fit->factor;
 }

@@ -24,6 +24,9 @@ struct nl_fit {
     bool transposed; /* of two axes */
     bool reshaped;   /* extents differ, values do not move */
     double factor;   /* on all values */
+    int64_t
+        frames;   /* of a kernel that is spread over so many, its values divided by them; 0: not */
+    int64_t taps; /* kh * kw of such a kernel */
     nl_pred_reading pred;
 };
 
@@ -31,6 +34,10 @@ struct nl_fit {
 nl_status nl_fit_param(const struct nl_state *state, const struct nl_entry *entry,
                        const struct nl_param *param, double dropout_rate,
                        struct nl_fit *fit) NL_MUST_CHECK;
+
+/* Whether the entry is a kernel of one frame (2-D, or 3-D with kt = 1) for a parameter of more: then
+ * *fit spreads it, as the original inflates ImageNet networks (Carreira and Zisserman 2017). */
+bool nl_fit_spread(const struct nl_entry *entry, const struct nl_param *param, struct nl_fit *fit);
 
 /* NL_EIO, naming tensor and place, if it holds NaN or Inf. */
 nl_status nl_fit_finite(const struct nl_state *state, const struct nl_entry *entry) NL_MUST_CHECK;

@@ -16,7 +16,24 @@ static const char *translate(const char *from, int a, int b)
     return NULL;
 }
 
-/* The scans below are loose (sscanf skips blanks, takes signs); spelling the result out again and
+/* A non-local block's, in a group of frames or not. */
+static bool scan_block(const char *name, struct nl_part *part)
+{
+    int *const stage = &part->stage, *const index = &part->index;
+    char *const leaf = part->leaf;
+    part->kind = NL_PART_BLOCK_BN;
+    part->grouped = true;
+    if (sscanf(name, "nonlocal_conv%1d_group_%3d_bn_%15s", stage, index, leaf) == 3) return true;
+    part->kind = NL_PART_BLOCK;
+    if (sscanf(name, "nonlocal_conv%1d_group_%3d_%15s", stage, index, leaf) == 3) return true;
+    part->kind = NL_PART_BLOCK_BN;
+    part->grouped = false;
+    if (sscanf(name, "nonlocal_conv%1d_%3d_bn_%15s", stage, index, leaf) == 3) return true;
+    part->kind = NL_PART_BLOCK;
+    return sscanf(name, "nonlocal_conv%1d_%3d_%15s", stage, index, leaf) == 3;
+}
+
+/* The scans here are loose (sscanf skips blanks, takes signs); spelling the result out again and
  * comparing makes them exact. */
 static bool scan(const char *name, struct nl_part *part, char block[8])
 {
@@ -26,12 +43,7 @@ static bool scan(const char *name, struct nl_part *part, char block[8])
     if (sscanf(name, "pred_%15s", part->leaf) == 1) return true;
     part->kind = NL_PART_CONV1_BN;
     if (sscanf(name, "bn_conv1_%15s", part->leaf) == 1) return true;
-    part->kind = NL_PART_BLOCK_BN;
-    if (sscanf(name, "nonlocal_conv%1d_%3d_bn_%15s", &part->stage, &part->index, part->leaf) == 3)
-        return true;
-    part->kind = NL_PART_BLOCK;
-    if (sscanf(name, "nonlocal_conv%1d_%3d_%15s", &part->stage, &part->index, part->leaf) == 3)
-        return true;
+    if (scan_block(name, part)) return true;
     part->kind = NL_PART_CONV;
     if (sscanf(name, "res%1d%7[a-z0-9]_branch%3[0-9a-c]_%15s", &part->stage, block, part->branch,
                part->leaf) == 4)
@@ -124,6 +136,7 @@ char *nl_part_name(const struct nl_part *part, char *out)
 {
     const size_t size = NL_PART_NAME_MAX;
     char block[16] = "?";
+    const char *group = part->grouped ? "group_" : "";
     if (part->numbered)
         snprintf(block, sizeof block, "b%d", part->index);
     else if (part->index >= 0 && part->index < 26)
@@ -142,10 +155,11 @@ char *nl_part_name(const struct nl_part *part, char *out)
         snprintf(out, size, "bn%d%s_branch%s_%s", part->stage, block, part->branch, part->leaf);
         break;
     case NL_PART_BLOCK:
-        snprintf(out, size, "nonlocal_conv%d_%d_%s", part->stage, part->index, part->leaf);
+        snprintf(out, size, "nonlocal_conv%d_%s%d_%s", part->stage, group, part->index, part->leaf);
         break;
     case NL_PART_BLOCK_BN:
-        snprintf(out, size, "nonlocal_conv%d_%d_bn_%s", part->stage, part->index, part->leaf);
+        snprintf(out, size, "nonlocal_conv%d_%s%d_bn_%s", part->stage, group, part->index,
+                 part->leaf);
         break;
     case NL_PART_PRED:
         snprintf(out, size, "pred_%s", part->leaf);

@@ -22,6 +22,7 @@ typedef enum {
 struct nl_part {
     nl_part_kind kind;
     int stage, index; /* of CONV to BLOCK_BN; index counts residual blocks from 0 */
+    bool grouped; /* of a block: res3 of affine networks, nonlocal_conv3_group_{index} */
     bool numbered;    /* block written b1, b2, ... as in res4 of depth 101; else a letter */
     char branch[4];   /* "1", "2a", "2b", "2c" */
     char leaf[16];    /* BN: scale, offset, mean, variance; else the rest of the name */

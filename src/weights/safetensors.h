@@ -22,8 +22,17 @@ nl_status nl_safetensors_write(const char *path, const struct nl_entry *list, in
                                void *user) NL_MUST_CHECK;
 
 /* Writes all parameters under their names in the field's layout, F32 (F64 parameters as F64), with
- * format=nonlocal and `meta` as metadata. */
+ * format=nonlocal and `meta` as metadata. `velocities`: the optimizer's too (nl_params_train), as
+ * NAME_velocity_0. */
 nl_status nl_params_save(const struct nl_params *params, const char *path,
-                         const struct nl_meta *meta, int n_meta) NL_MUST_CHECK;
+                         const struct nl_meta *meta, int n_meta, bool velocities) NL_MUST_CHECK;
+
+/* The parameter whose velocity has that name; -1: none. */
+int nl_params_find_velocity(const struct nl_params *params, const char *name);
+
+/* Sets the velocities of a file written with them; *found says whether it has any. NL_ESHAPE where
+ * one does not fit or some are missing. */
+nl_status nl_params_load_velocities(struct nl_params *params, const struct nl_state *state,
+                                    bool *found) NL_MUST_CHECK;
 
 #endif

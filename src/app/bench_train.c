@@ -1,0 +1,78 @@
+#include "src/app/bench_train.h"
+
+#include "src/app/bench_data.h"
+#include "src/app/progress.h"
+#include "src/app/trainer.h"
+#include "src/core/memory.h"
+
+/* Clips and labels of one micro-batch. */
+struct lesson {
+    float *clips;
+    int64_t *labels;
+};
+
+static nl_status make_lesson(const struct nl_trainer *t, struct lesson *lesson)
+{
+    const struct nl_geometry *g = &t->geometry;
+    NL_TRY(nl_bench_values(g->batch * g->frames * g->height * g->width * 3, &lesson->clips));
+    NL_TRY(nl_calloc((size_t)g->batch, sizeof *lesson->labels, &lesson->labels));
+    for (int64_t i = 0; i < g->batch; i++) lesson->labels[i] = i * 97 % t->classes;
+    return NL_OK;
+}
+
+static nl_status one_step(struct nl_trainer *t, const struct lesson *lesson, int64_t step)
+{
+    struct nl_tally tally = {.loss = 0};
+    double norm;
+    NL_TRY(nl_trainer_micro(t, step, 0, lesson->clips, lesson->labels, &tally));
+    return nl_trainer_update(t, 1e-3, &norm);
+}
+
+static nl_status per_op(const struct nl_trainer *t)
+{
+    double *ms = NULL;
+    NL_TRY(nl_calloc((size_t)nl_plan_graph(t->plan)->n_nodes, sizeof *ms, &ms));
+    nl_status st = nl_plan_run(t->plan, ms);
+    if (st == NL_OK) st = nl_bench_per_op(t->plan, ms);
+    nl_free(ms);
+    return st;
+}
+
+/* One warm-up, `repeat` timed steps. */
+static nl_status time_steps(const struct nl_run *run, struct nl_trainer *t, const char *backend)
+{
+    const int repeat = run->args.repeat ? (int)run->args.repeat : 3;
+    struct lesson lesson = {NULL, NULL};
+    double *ms = NULL;
+    nl_status st = make_lesson(t, &lesson);
+    if (st == NL_OK) st = nl_calloc((size_t)repeat, sizeof *ms, &ms);
+    for (int i = -1; st == NL_OK && i < repeat; i++) {
+        const double start = nl_seconds();
+        st = one_step(t, &lesson, i + 1);
+        if (i >= 0) ms[i] = (nl_seconds() - start) * 1e3;
+    }
+    if (st == NL_OK && run->args.per_op) st = per_op(t);
+    if (st == NL_OK) nl_bench_report(ms, repeat, backend);
+    nl_free(ms);
+    nl_free(lesson.clips);
+    nl_free(lesson.labels);
+    return st;
+}
+
+nl_status nl_bench_train(struct nl_run *run)
+{
+    const struct nl_sampling *s = &run->settings.config.train.sampling;
+    struct nl_session session;
+    struct nl_trainer trainer = {.plan = NULL};
+    nl_status st = nl_session_open(&session, run, NL_WEIGHTS_TRIVIAL);
+    if (st == NL_OK) {
+        const int64_t crop = run->args.crop ? run->args.crop : s->crop_size;
+        const struct nl_geometry at = {run->args.batch ? run->args.batch : 4, s->video_length, crop,
+                                       crop};
+        st = nl_trainer_open(&trainer, &session, &at, 1, 1);
+    }
+    if (st == NL_OK) st = time_steps(run, &trainer, session.be.ops->name);
+    nl_trainer_close(&trainer);
+    nl_session_close(&session);
+    return st;
+}

@@ -1,0 +1,145 @@
+#include "src/app/train.h"
+#include "src/core/log.h"
+#include "src/core/memory.h"
+#include "src/weights/safetensors.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char suffix[] = ".safetensors";
+
+/* "training" of a checkpoint's metadata. */
+static char *at_text(const struct nl_train_at *at)
+{
+    json_t *root = json_pack("{s:I, s:I, s:I, s:I, s:f, s:I, s:{s:f, s:I, s:I, s:I}}", "epoch",
+                             (json_int_t)at->epoch, "batch", (json_int_t)at->batch, "step",
+                             (json_int_t)at->step, "seed", (json_int_t)at->seed, "best", at->best,
+                             "best_epoch", (json_int_t)at->best_epoch, "tally", "loss",
+                             at->tally.loss, "top1", (json_int_t)at->tally.top1, "top5",
+                             (json_int_t)at->tally.top5, "clips", (json_int_t)at->tally.clips);
+    char *text = json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(17));
+    json_decref(root);
+    return text;
+}
+
+static nl_status save(struct nl_train *train, const char *path, const char *config)
+{
+    char key_config[] = "config", key_training[] = "training";
+    char *at = at_text(&train->at);
+    NL_REQUIRE(at, NL_ENOMEM, "out of memory for the checkpoint's metadata");
+    const struct nl_meta meta[2] = {{key_config, (char *)(uintptr_t)config}, {key_training, at}};
+    const nl_status st = nl_params_save(&train->session.model.params, path, meta, 2, true);
+    free(at);
+    return st;
+}
+
+nl_status nl_checkpoint_save(struct nl_train *train, const char *name)
+{
+    struct nl_text path = {.data = NULL}, config = {.data = NULL};
+    nl_text_add(&path, "%s/%s%s", train->save_dir, name, suffix);
+    nl_settings_dump(&train->run->settings, &config);
+    nl_status st = nl_text_check(&path);
+    if (st == NL_OK) st = nl_text_check(&config);
+    if (st == NL_OK) st = save(train, path.data, config.data);
+    nl_text_clear(&path);
+    nl_text_clear(&config);
+    return st;
+}
+
+static int64_t integer_of(const json_t *root, const char *key)
+{
+    return (int64_t)json_integer_value(json_object_get(root, key));
+}
+
+nl_status nl_checkpoint_at(const struct nl_state *state, struct nl_train_at *at, bool *found)
+{
+    const char *text = nl_state_meta(state, "training");
+    json_error_t error;
+    *found = false;
+    if (!text) return NL_OK;
+    json_t *root = json_loads(text, JSON_REJECT_DUPLICATES, &error);
+    NL_REQUIRE(root, NL_EIO, "%s: its training state is no JSON: %s", state->path, error.text);
+    const json_t *tally = json_object_get(root, "tally");
+    *at = (struct nl_train_at){.epoch = integer_of(root, "epoch"),
+                               .batch = integer_of(root, "batch"),
+                               .step = integer_of(root, "step"),
+                               .seed = (uint64_t)integer_of(root, "seed"),
+                               .best = json_number_value(json_object_get(root, "best")),
+                               .best_epoch = integer_of(root, "best_epoch"),
+                               .tally = {.loss = json_number_value(json_object_get(tally, "loss")),
+                                         .top1 = integer_of(tally, "top1"),
+                                         .top5 = integer_of(tally, "top5"),
+                                         .clips = integer_of(tally, "clips")}};
+    json_decref(root);
+    const bool sound = at->epoch >= 0 && at->batch >= 0 && at->step >= 0;
+    NL_REQUIRE(sound, NL_EIO, "%s: its training state is negative", state->path);
+    *found = true;
+    return NL_OK;
+}
+
+static bool is_checkpoint(const char *name)
+{
+    const size_t n = strlen(name), tail = sizeof suffix - 1;
+    return strncmp(name, "NONLOCAL", 8) == 0 && n > tail && strcmp(name + n - tail, suffix) == 0;
+}
+
+/* The step that a file stands at; -1 where it is no checkpoint of a run. */
+static int64_t step_of(const char *path)
+{
+    struct nl_state state;
+    struct nl_train_at at;
+    bool found = false;
+    if (nl_state_load(path, NULL, &state) != NL_OK) return -1;
+    const nl_status st = nl_checkpoint_at(&state, &at, &found);
+    nl_state_clear(&state);
+    return st == NL_OK && found ? at.step : -1;
+}
+
+/* Keeps the newer of *path and the folder's file `name`. */
+static nl_status consider(const char *folder, const char *name, char **path, int64_t *newest)
+{
+    struct nl_text text = {.data = NULL};
+    if (!is_checkpoint(name)) return NL_OK;
+    nl_text_add(&text, "%s/%s", folder, name);
+    nl_status st = nl_text_check(&text);
+    const int64_t step = st == NL_OK ? step_of(text.data) : -1;
+    if (step > *newest) {
+        nl_free(*path);
+        *newest = step;
+        st = nl_copy_text(text.data, path);
+    }
+    nl_text_clear(&text);
+    return st;
+}
+
+nl_status nl_checkpoint_newest(const char *folder, char **path)
+{
+    struct dirent **entries = NULL;
+    int64_t newest = -1;
+    nl_status st = NL_OK;
+    *path = NULL;
+    const int count = scandir(folder, &entries, NULL, alphasort);
+    NL_REQUIRE(count >= 0, NL_EIO, "%s: %s", folder, strerror(errno));
+    for (int i = 0; i < count; i++) {
+        if (st == NL_OK) st = consider(folder, entries[i]->d_name, path, &newest);
+        free(entries[i]);
+    }
+    free(entries);
+    return st;
+}
+
+void nl_checkpoint_prune(const struct nl_train *train)
+{
+    struct nl_text path = {.data = NULL};
+    const int64_t gone = train->at.epoch - 1 - train->config->train.keep;
+    for (int64_t epoch = gone; epoch >= 0 && epoch > gone - 2; epoch--) {
+        nl_text_clear(&path);
+        nl_text_add(&path, "%s/NONLOCAL_epoch%lld%s", train->save_dir, (long long)epoch, suffix);
+        if (nl_text_check(&path) == NL_OK) unlink(path.data);
+    }
+    nl_text_clear(&path);
+}

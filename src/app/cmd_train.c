@@ -1,0 +1,391 @@
+#include "src/app/load.h"
+#include "src/app/progress.h"
+#include "src/app/schedule.h"
+#include "src/app/signals.h"
+#include "src/app/table.h"
+#include "src/app/train.h"
+#include "src/core/log.h"
+#include "src/core/memory.h"
+#include "src/weights/apply.h"
+#include "src/weights/safetensors.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+
+static int micro_of(const struct nl_config *config)
+{
+    return config->train.sampling.batch_size / config->train.num_gpus;
+}
+
+static nl_status check_batches(const struct nl_config *config)
+{
+    const int batch = config->train.sampling.batch_size, parts = config->train.num_gpus;
+    NL_REQUIRE(batch % parts == 0, NL_EUSAGE,
+               "TRAIN.batch_size %d is no multiple of TRAIN.num_gpus %d (micro-batches on the CPU)",
+               batch, parts);
+    NL_REQUIRE(isfinite(config->train.learning_rate), NL_EUSAGE,
+               "TRAIN.learning_rate: want a finite number");
+    return NL_OK;
+}
+
+/* --scale_lr: the configured rate and boundaries were meant for the file's or original's batch. */
+static void scale_rate(struct nl_run *run)
+{
+    enum { PUBLISHED = 64 };
+    struct nl_config *config = &run->settings.config;
+    const int batch = config->train.sampling.batch_size;
+    const double before = config->train.learning_rate;
+    const int64_t first = config->train.step_sizes[0];
+    if (!run->args.scale_lr || batch == PUBLISHED) return;
+    nl_schedule_scale(config, PUBLISHED, batch);
+    nl_note("scale_lr: batch %d for %d: learning rate %g for %g, first phase %" PRId64
+            " steps for %" PRId64,
+            batch, (int)PUBLISHED, config->train.learning_rate, before, config->train.step_sizes[0],
+            first);
+}
+
+static uint64_t seed_of(const struct nl_flags *args)
+{
+    enum { FIXED = 1000 };
+    uint32_t drawn = 0;
+    if (args->has_seed) return (uint64_t)args->seed;
+    if (args->fix_random_seed) return FIXED;
+    if (getrandom(&drawn, sizeof drawn, 0) != (ssize_t)sizeof drawn) drawn = (uint32_t)time(NULL);
+    return drawn;
+}
+
+/* What --resume means: a file, or the newest checkpoint of a folder (NULL: there is none yet). */
+static nl_status find_resume(const struct nl_run *run, char **path)
+{
+    struct stat about;
+    *path = NULL;
+    if (!run->args.resume) return NL_OK;
+    if (stat(run->args.resume, &about) != 0 || !S_ISDIR(about.st_mode))
+        return nl_copy_text(run->args.resume, path);
+    NL_TRY(nl_checkpoint_newest(run->args.resume, path));
+    if (*path)
+        nl_note("resume: %s is the newest checkpoint", *path);
+    else
+        nl_note("resume: no checkpoint in %s yet; starting from the beginning", run->args.resume);
+    return NL_OK;
+}
+
+/* Optimizer state and position; a file without them gives weights only. */
+static nl_status take_state(struct nl_train *train, const struct nl_state *state)
+{
+    struct nl_params *params = &train->session.model.params;
+    bool velocities = false, at = false;
+    const uint64_t seed = train->at.seed;
+    NL_TRY(nl_params_train(params));
+    NL_TRY(nl_params_load_velocities(params, state, &velocities));
+    if (velocities) NL_TRY(nl_checkpoint_at(state, &train->at, &at));
+    if (at) {
+        nl_note("resume: step %" PRId64 ", epoch %" PRId64 ", batch %" PRId64 " of it",
+                train->at.step, train->at.epoch, train->at.batch);
+        return NL_OK;
+    }
+    train->at = (struct nl_train_at){.seed = seed, .best = -1};
+    nl_warn("%s has no optimizer state: weights only, from epoch 0", state->path);
+    return NL_OK;
+}
+
+static nl_status resume(struct nl_train *train, const char *path)
+{
+    struct nl_state state;
+    train->run->args.weights = path;
+    NL_TRY(nl_session_open(&train->session, train->run, NL_WEIGHTS_NEEDED));
+    NL_TRY(nl_state_load(path, NULL, &state));
+    const nl_status st = take_state(train, &state);
+    nl_state_clear(&state);
+    return st;
+}
+
+static nl_status pretrain(struct nl_train *train, const char *path)
+{
+    const struct nl_apply_options options = {.dropout_rate = train->config->train.dropout_rate,
+                                             .pretrain = true};
+    struct nl_load_report report = {.loaded = 0};
+    struct nl_state state;
+    char text[1024];
+    const struct nl_state_hints hints = {&train->session.model.params};
+    NL_TRY(nl_state_load(path, &hints, &state));
+    const nl_status st = nl_weights_apply(&state, &train->session.model.params, &options, &report);
+    if (st == NL_OK)
+        nl_note("pretrain: %s (%s): %s", state.path, nl_origin_name(state.origin),
+                nl_load_report_text(&report, text, sizeof text));
+    nl_load_report_clear(&report);
+    nl_state_clear(&state);
+    return st;
+}
+
+/* Opens the network, its values from --resume, --pretrain or the seed. */
+static nl_status open_network(struct nl_train *train, bool *resumed)
+{
+    struct nl_run *run = train->run;
+    char *path = NULL;
+    NL_TRY(find_resume(run, &path));
+    *resumed = path != NULL;
+    train->at = (struct nl_train_at){.seed = seed_of(&run->args), .best = -1};
+    if (!run->args.has_seed && !path) nl_note("seed: %" PRIu64, train->at.seed);
+    nl_status st;
+    if (path)
+        st = resume(train, path);
+    else {
+        run->args.seed = (int64_t)train->at.seed;
+        run->args.has_seed = true;
+        st = nl_session_open(&train->session, run, NL_WEIGHTS_INITIAL);
+        if (st == NL_OK && run->args.pretrain) st = pretrain(train, run->args.pretrain);
+    }
+    run->args.weights = NULL;
+    nl_free(path);
+    return st;
+}
+
+static nl_status open_lists(struct nl_train *train)
+{
+    const int batch = train->config->train.sampling.batch_size;
+    NL_TRY(nl_train_lists(train, false));
+    if (train->run->args.valid_interval > 0) NL_TRY(nl_train_lists(train, true));
+    train->steps_per_epoch = train->inputs[0].count / batch;
+    NL_REQUIRE(train->steps_per_epoch > 0, NL_EUSAGE,
+               "%s: %d videos are fewer than one batch (TRAIN.batch_size %d)",
+               train->config->train.sampling.filelist, train->inputs[0].count, batch);
+    train->steps = train->steps_per_epoch * train->config->train.epoch;
+    return NL_OK;
+}
+
+/* Bytes that the machine can still give, 0 where it does not say. */
+static double available_bytes(void)
+{
+    FILE *file = fopen("/proc/meminfo", "re");
+    char line[128];
+    long long kib = 0;
+    while (file && fgets(line, sizeof line, file))
+        if (sscanf(line, "MemAvailable: %lld kB", &kib) == 1) break;
+    if (file) fclose(file);
+    return (double)kib * 1024;
+}
+
+static double need_of(const struct nl_train *train, const struct nl_geometry *g,
+                      const struct nl_train_cost *cost)
+{
+    const double clip = (double)(g->frames * g->height * g->width * 3) * sizeof(float);
+    const int in_flight = 2 * train->config->train.sampling.num_reader_threads + 2;
+    return (double)cost->total + clip * (double)g->batch * in_flight;
+}
+
+/* The largest half, quarter, ... of the micro-batch that fits; 0: none. */
+static int64_t fitting(struct nl_train *train, struct nl_geometry g, double room)
+{
+    struct nl_train_cost cost;
+    for (g.batch /= 2; g.batch > 0; g.batch /= 2)
+        if (nl_trainer_measure(&train->session, &g, &cost) == NL_OK &&
+            need_of(train, &g, &cost) <= room)
+            return g.batch;
+    return 0;
+}
+
+static nl_status check_memory(struct nl_train *train, const struct nl_geometry *g)
+{
+    const double mib = 1024.0 * 1024, room = available_bytes();
+    struct nl_train_cost cost;
+    NL_TRY(nl_trainer_measure(&train->session, g, &cost));
+    const double need = need_of(train, g, &cost);
+    nl_note("memory: %.0f MiB (activations %.0f, workspace %.0f, parameters with gradients and "
+            "momenta %.0f) of %.0f MiB available",
+            need / mib, (double)cost.activations / mib, (double)cost.workspace / mib,
+            (double)cost.parameters / mib, room / mib);
+    if (room == 0 || need <= room) return NL_OK;
+    const int64_t fits = fitting(train, *g, room);
+    if (!fits)
+        return nl_fail(NL_EUSAGE,
+                       "training needs %.0f MiB, %.0f are there, and one clip at a time "
+                       "does not fit either",
+                       need / mib, room / mib);
+    return nl_fail(NL_EUSAGE,
+                   "training needs %.0f MiB, %.0f are there; micro-batches of %" PRId64
+                   " fit: --set TRAIN.num_gpus=%" PRId64,
+                   need / mib, room / mib, fits, train->config->train.sampling.batch_size / fits);
+}
+
+/* Which non-local blocks there are, or a warning that a choice of them has no effect. */
+static nl_status summarise(struct nl_train *train)
+{
+    const struct nl_graph *g = nl_plan_graph(train->trainer.plan);
+    const struct nl_settings *settings = &train->run->settings;
+    int64_t values = 0;
+    for (int i = 0; i < train->session.model.params.count; i++)
+        values += nl_tensor_count(&train->session.model.params.list[i].tensor);
+    nl_note("network: video_arc_choice %d, %d classes, %" PRId64 " parameters, %d non-local blocks",
+            train->config->model.video_arc_choice, train->config->model.num_classes, values,
+            g->n_notes);
+    for (int i = 0; i < g->n_notes; i++) {
+        const struct nl_block_note *note = &g->notes[i];
+        nl_note("  %s: %s after block %d of res%d, %" PRId64 " queries, %" PRId64 " keys, %" PRId64
+                " channels",
+                note->name, note->variant, note->index, note->stage, note->queries, note->keys,
+                note->inner);
+    }
+    if (g->n_notes == 0 && nl_settings_origin(settings, "NONLOCAL.pairwise") == NL_BY_FLAG)
+        nl_warn("NONLOCAL.pairwise is set, but the network has no non-local block");
+    return NL_OK;
+}
+
+static nl_status open_all(struct nl_train *train)
+{
+    struct nl_run *run = train->run;
+    bool resumed = false;
+    train->save_dir = run->args.save_dir ? run->args.save_dir : "data/checkpoints";
+    NL_TRY(open_network(train, &resumed));
+    NL_TRY(check_batches(train->config));
+    scale_rate(run);
+    NL_TRY(open_lists(train));
+    NL_TRY(nl_train_folder(train, resumed));
+    const struct nl_sampling *s = &train->config->train.sampling;
+    const struct nl_geometry g = {micro_of(train->config), s->video_length, s->crop_size,
+                                  s->crop_size};
+    NL_TRY(check_memory(train, &g));
+    NL_TRY(nl_trainer_open(&train->trainer, &train->session, &g, train->config->train.num_gpus,
+                           train->at.seed));
+    NL_TRY(summarise(train));
+    return nl_train_log_open(train);
+}
+
+/* The step's clips are one batch of the loader, cut into micro-batches. */
+static nl_status run_micros(struct nl_train *train, const struct nl_batch *batch,
+                            struct nl_tally *tally)
+{
+    const struct nl_geometry *g = &train->trainer.geometry;
+    const int64_t clip = g->frames * g->height * g->width * 3;
+    for (int i = 0; i < train->trainer.micro_batches; i++)
+        NL_TRY(nl_trainer_micro(&train->trainer, train->at.step, i,
+                                batch->clips + i * g->batch * clip, batch->labels + i * g->batch,
+                                tally));
+    return NL_OK;
+}
+
+static nl_status not_finite(struct nl_train *train, const char *what)
+{
+    char node[160] = "";
+    NL_TRY(nl_trainer_find_not_finite(&train->trainer, node, sizeof node));
+    return nl_fail(NL_EIO,
+                   "%s is not finite at step %" PRId64 " (epoch %" PRId64 ", batch %" PRId64
+                   "); first in node %s; the last checkpoint is left as it was",
+                   what, train->at.step, train->at.epoch, train->at.batch,
+                   *node ? node : "(none: it came with the update)");
+}
+
+static nl_status one_step(struct nl_train *train, const struct nl_batch *batch, double waited)
+{
+    const double start = nl_seconds();
+    struct nl_step_report report = {.data_seconds = waited};
+    report.rate = nl_learning_rate(train->config, train->at.step, train->steps);
+    NL_TRY(run_micros(train, batch, &report.tally));
+    if (!isfinite(report.tally.loss)) return not_finite(train, "the loss");
+    NL_TRY(nl_trainer_update(&train->trainer, report.rate, &report.norm));
+    if (!isfinite(report.norm)) return not_finite(train, "the gradient");
+    report.seconds = nl_seconds() - start + waited;
+    nl_tally_add(&train->at.tally, &report.tally);
+    NL_TRY(nl_train_log_step(train, &report));
+    train->at.step++;
+    train->at.batch++;
+    return NL_OK;
+}
+
+/* Ctrl-C: the step at hand is done, the state is saved. */
+static nl_status stop(struct nl_train *train)
+{
+    NL_TRY(nl_checkpoint_save(train, "NONLOCAL_last"));
+    nl_note("stopped after step %" PRId64 "; saved. The same command with --resume=%s goes on",
+            train->at.step, train->save_dir);
+    return NL_EINTR;
+}
+
+static nl_status steps_of_epoch(struct nl_train *train, struct nl_loader *loader)
+{
+    const int64_t every = train->run->args.save_steps;
+    struct nl_batch *batch = NULL;
+    while (train->at.batch < train->steps_per_epoch) {
+        const double start = nl_seconds();
+        NL_TRY(nl_loader_next(loader, &batch));
+        NL_REQUIRE(batch, NL_EIO, "the training data ended at batch %" PRId64 " of %" PRId64,
+                   train->at.batch, train->steps_per_epoch);
+        const nl_status st = one_step(train, batch, nl_seconds() - start);
+        nl_loader_release(loader, batch);
+        NL_TRY(st);
+        if (nl_interrupted()) return stop(train);
+        if (every && train->at.step % every == 0)
+            NL_TRY(nl_checkpoint_save(train, "NONLOCAL_last"));
+    }
+    return NL_OK;
+}
+
+static nl_status validate(struct nl_train *train, int64_t epoch)
+{
+    const int64_t interval = train->run->args.valid_interval;
+    struct nl_tally tally;
+    if (!interval || (epoch + 1) % interval != 0) return NL_OK;
+    NL_TRY(nl_validate(train, &tally));
+    if (nl_interrupted()) return NL_OK;
+    NL_TRY(nl_train_log_valid(train, &tally));
+    const double top1 = tally.clips ? (double)tally.top1 / (double)tally.clips : 0;
+    if (top1 <= train->at.best) return NL_OK;
+    train->at.best = top1;
+    train->at.best_epoch = epoch;
+    return nl_checkpoint_save(train, "NONLOCAL_best");
+}
+
+/* The checkpoint of an epoch stands at the beginning of the next one. */
+static nl_status end_epoch(struct nl_train *train)
+{
+    char name[64];
+    const int64_t epoch = train->at.epoch;
+    NL_TRY(nl_train_log_epoch(train));
+    NL_TRY(validate(train, epoch));
+    train->at.epoch++;
+    train->at.batch = 0;
+    train->at.tally = (struct nl_tally){.loss = 0};
+    snprintf(name, sizeof name, "NONLOCAL_epoch%" PRId64, epoch);
+    NL_TRY(nl_checkpoint_save(train, name));
+    nl_checkpoint_prune(train);
+    return NL_OK;
+}
+
+static nl_status one_epoch(struct nl_train *train)
+{
+    struct nl_loader *loader = NULL;
+    nl_status st = nl_train_loader(train, false, train->at.batch,
+                                   train->config->train.sampling.batch_size, &loader);
+    if (st == NL_OK) st = steps_of_epoch(train, loader);
+    if (loader) nl_train_report_bad(loader);
+    nl_loader_close(loader);
+    return st == NL_OK ? end_epoch(train) : st;
+}
+
+static nl_status all_epochs(struct nl_train *train)
+{
+    while (train->at.epoch < train->config->train.epoch) {
+        NL_TRY(one_epoch(train));
+        if (nl_interrupted() && train->at.epoch < train->config->train.epoch) return stop(train);
+    }
+    NL_TRY(nl_checkpoint_save(train, "NONLOCAL"));
+    nl_note("done: %s/NONLOCAL.safetensors", train->save_dir);
+    return NL_OK;
+}
+
+nl_status nl_cmd_train(struct nl_run *run)
+{
+    struct nl_train train = {.run = run, .config = &run->settings.config};
+    nl_signals_watch();
+    nl_status st = open_all(&train);
+    if (st == NL_OK) st = all_epochs(&train);
+    nl_train_log_close(&train);
+    nl_trainer_close(&train.trainer);
+    nl_train_lists_clear(&train);
+    nl_session_close(&train.session);
+    return st;
+}

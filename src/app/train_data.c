@@ -1,0 +1,115 @@
+#include "src/app/train.h"
+#include "src/core/log.h"
+#include "src/core/memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const struct nl_sampling *sampling_of(const struct nl_train *train, bool valid)
+{
+    return valid ? &train->config->valid.sampling : &train->config->train.sampling;
+}
+
+/* Labels 1..N where 0..N-1 are wanted are a common slip. */
+static nl_status check_labels(const struct nl_inputs *inputs, const char *list, int classes)
+{
+    bool zero = false, all_above = true;
+    for (int i = 0; i < inputs->count; i++) {
+        zero = zero || inputs->list[i].label == 0;
+        all_above = all_above && inputs->list[i].label >= 1 && inputs->list[i].label <= classes;
+    }
+    for (int i = 0; i < inputs->count; i++) {
+        const struct nl_input *input = &inputs->list[i];
+        if (input->label >= 0 && input->label < classes) continue;
+        return nl_fail(NL_EUSAGE, "%s:%d: label %lld, want 0 to %d%s", list, input->line,
+                       (long long)input->label, classes - 1,
+                       all_above && !zero ? "; the list seems to count from 1" : "");
+    }
+    return NL_OK;
+}
+
+struct named {
+    const char *path;
+    int line;
+};
+
+static int by_path(const void *a, const void *b)
+{
+    const struct named *one = a, *two = b;
+    const int order = strcmp(one->path, two->path);
+    return order ? order : one->line - two->line;
+}
+
+static nl_status check_twice(const struct nl_inputs *inputs, const char *list)
+{
+    struct named *names = NULL;
+    nl_status st = NL_OK;
+    NL_TRY(nl_calloc((size_t)inputs->count, sizeof *names, &names));
+    for (int i = 0; i < inputs->count; i++)
+        names[i] = (struct named){inputs->list[i].path, inputs->list[i].line};
+    qsort(names, (size_t)inputs->count, sizeof *names, by_path);
+    for (int i = 1; st == NL_OK && i < inputs->count; i++)
+        if (strcmp(names[i - 1].path, names[i].path) == 0)
+            st = nl_fail(NL_EUSAGE, "%s:%d: %s is in line %d already", list, names[i].line,
+                         names[i].path, names[i - 1].line);
+    nl_free(names);
+    return st;
+}
+
+nl_status nl_train_lists(struct nl_train *train, bool valid)
+{
+    struct nl_inputs *inputs = &train->inputs[valid];
+    const char *list = sampling_of(train, valid)->filelist;
+    NL_REQUIRE(*list, NL_EUSAGE, "%s.filelist: not given", valid ? "VALID" : "TRAIN");
+    NL_TRY(nl_inputs_add_list(inputs, list));
+    NL_REQUIRE(inputs->list[0].index < 0 && inputs->list[0].columns == 2, NL_EUSAGE,
+               "%s: %d column%s; want PATH LABEL", list, inputs->list[0].columns,
+               inputs->list[0].columns == 1 ? "" : "s");
+    NL_TRY(check_labels(inputs, list, train->config->model.num_classes));
+    NL_TRY(check_twice(inputs, list));
+    NL_TRY(nl_calloc((size_t)inputs->count, sizeof **train->samples, &train->samples[valid]));
+    for (int i = 0; i < inputs->count; i++)
+        train->samples[valid][i] = (struct nl_sample){inputs->list[i].path, inputs->list[i].label};
+    return NL_OK;
+}
+
+nl_status nl_train_loader(struct nl_train *train, bool valid, int64_t first_batch, int batch,
+                          struct nl_loader **out)
+{
+    const struct nl_sampling *s = sampling_of(train, valid);
+    const struct nl_config *config = train->config;
+    const struct nl_loader_job job = {.samples = train->samples[valid],
+                                      .n_samples = train->inputs[valid].count,
+                                      .spec = {.length = s->video_length,
+                                               .rate = s->sample_rate,
+                                               .crop = s->crop_size,
+                                               .jitter = {s->jitter_scales[0], s->jitter_scales[1]},
+                                               .flip = config->train.flip,
+                                               .centre = valid,
+                                               .mean = config->model.image_mean,
+                                               .std = config->model.image_std},
+                                      .seed = train->at.seed,
+                                      .epoch = train->at.epoch,
+                                      .shuffle = !valid && config->train.shuffle,
+                                      .batch = batch,
+                                      .first_batch = first_batch,
+                                      .drop_last = !valid,
+                                      .threads = s->num_reader_threads,
+                                      .depth = 2 * s->num_reader_threads,
+                                      .max_bad = config->train.max_bad_videos};
+    return nl_loader_open(&job, out);
+}
+
+void nl_train_lists_clear(struct nl_train *train)
+{
+    for (int i = 0; i < 2; i++) {
+        nl_inputs_clear(&train->inputs[i]);
+        nl_free(train->samples[i]);
+        train->samples[i] = NULL;
+    }
+}
+
+void nl_train_report_bad(struct nl_loader *loader)
+{
+    (void)loader;
+}

@@ -1,0 +1,182 @@
+/* save_dir: made, tried, and told from that of another run. */
+#include "reader/hash.h"
+#include "src/app/train.h"
+#include "src/core/file.h"
+#include "src/core/log.h"
+#include "src/core/memory.h"
+
+#include "autoconf.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+static nl_status make_folder(const char *path)
+{
+    struct nl_text part = {.data = NULL};
+    struct stat about;
+    nl_status st = NL_OK;
+    for (const char *end = path; st == NL_OK && *end;) {
+        end += strspn(end, "/");
+        end += strcspn(end, "/");
+        nl_text_clear(&part);
+        nl_text_add(&part, "%.*s", (int)(end - path), path);
+        st = nl_text_check(&part);
+        if (st == NL_OK && mkdir(part.data, 0777) != 0 && errno != EEXIST && errno != EISDIR &&
+            !(errno == EROFS && stat(part.data, &about) == 0))
+            st = nl_fail(NL_EUSAGE, "--save_dir: cannot make %s: %s", part.data, strerror(errno));
+    }
+    nl_text_clear(&part);
+    if (st == NL_OK && (stat(path, &about) != 0 || !S_ISDIR(about.st_mode)))
+        st = nl_fail(NL_EUSAGE, "--save_dir: %s is no folder", path);
+    return st;
+}
+
+/* Writing is tried, since permissions alone do not tell. */
+static nl_status try_folder(const char *folder)
+{
+    struct nl_text path = {.data = NULL};
+    nl_text_add(&path, "%s/.nonlocal-XXXXXX", folder);
+    nl_status st = nl_text_check(&path);
+    if (st == NL_OK) {
+        const int fd = mkstemp(path.data);
+        if (fd < 0)
+            st = nl_fail(NL_EUSAGE, "--save_dir: cannot write to %s: %s", folder, strerror(errno));
+        else {
+            close(fd);
+            unlink(path.data);
+        }
+    }
+    nl_text_clear(&path);
+    return st;
+}
+
+/* Keys of a machine, and how long the run is, may change from one start to the next. */
+static bool may_differ(const struct nl_option *option)
+{
+    return (option->flags & (NL_OPT_LOCAL | NL_OPT_UNUSED)) || strcmp(option->key, "epoch") == 0 ||
+           strcmp(option->section, "INFER") == 0 || strcmp(option->section, "TEST") == 0;
+}
+
+static nl_status compare(const struct nl_settings *ours, const struct nl_settings *theirs,
+                         const char *name)
+{
+    nl_status st = NL_OK;
+    for (int i = 0; st == NL_OK && i < nl_n_options; i++) {
+        const struct nl_option *option = &nl_options[i];
+        struct nl_text one = {.data = NULL}, two = {.data = NULL};
+        char key[128];
+        if (may_differ(option)) continue;
+        snprintf(key, sizeof key, "%s.%s", option->section, option->key);
+        nl_settings_write(ours, key, &one);
+        nl_settings_write(theirs, key, &two);
+        st = nl_text_check(&one);
+        if (st == NL_OK) st = nl_text_check(&two);
+        if (st == NL_OK && strcmp(one.data ? one.data : "", two.data ? two.data : "") != 0)
+            st = nl_fail(NL_EUSAGE, "%s: a run with %s %s, not %s; give another --save_dir", name,
+                         key, two.data, one.data);
+        nl_text_clear(&one);
+        nl_text_clear(&two);
+    }
+    return st;
+}
+
+static nl_status compare_text(const struct nl_settings *ours, const char *config, const char *name)
+{
+    struct nl_settings *theirs = NULL;
+    NL_TRY(nl_calloc(1, sizeof *theirs, &theirs));
+    nl_status st = nl_settings_init(theirs);
+    if (st == NL_OK) st = nl_settings_read(theirs, config, name, NL_BY_FLAG);
+    if (st == NL_OK) st = nl_settings_resolve(theirs);
+    if (st == NL_OK) st = compare(ours, theirs, name);
+    nl_free(theirs);
+    return st;
+}
+
+/* A manifest that is there is of the same configuration, or the folder is refused. */
+static nl_status check_manifest(const struct nl_train *train, const char *path)
+{
+    enum { LIMIT = 1 << 24 };
+    char *text = NULL;
+    size_t size;
+    json_error_t error;
+    if (access(path, F_OK) != 0) return NL_OK;
+    NL_TRY(nl_file_read(path, LIMIT, &text, &size));
+    json_t *root = json_loads(text, 0, &error);
+    const char *config = json_string_value(json_object_get(root, "config"));
+    nl_status st =
+        config ? compare_text(&train->run->settings, config, path)
+               : nl_fail(NL_EUSAGE, "%s: no manifest of a run; give another --save_dir", path);
+    json_decref(root);
+    nl_free(text);
+    return st;
+}
+
+static json_t *file_entry(const char *path)
+{
+    char hash[NL_HASH_TEXT] = "";
+    if (!path || !*path) return json_null();
+    if (nl_file_sha256(path, hash) != NL_OK) hash[0] = '\0';
+    return json_pack("{s:s, s:s}", "path", path, "sha256", hash);
+}
+
+static json_t *manifest(const struct nl_train *train, const char *config)
+{
+    const struct nl_flags *args = &train->run->args;
+    char when[32];
+    const time_t now = time(NULL);
+    struct tm tm;
+    gmtime_r(&now, &tm);
+    strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    json_t *command = json_array();
+    for (int i = 0; i < args->argc; i++) json_array_append_new(command, json_string(args->argv[i]));
+    return json_pack(
+        "{s:s, s:s, s:o, s:I, s:s, s:i, s:s, s:o, s:o, s:o, s:o}", "program", PACKAGE_STRING,
+        "started", when, "command", command, "seed", (json_int_t)train->at.seed, "backend",
+        train->session.be.ops->name, "threads", train->session.be.threads, "config", config,
+        "train_list", file_entry(train->config->train.sampling.filelist), "valid_list",
+        file_entry(train->inputs[1].count ? train->config->valid.sampling.filelist : NULL),
+        "pretrain", file_entry(args->pretrain), "resume", file_entry(args->resume));
+}
+
+static nl_status write_manifest(const struct nl_train *train, const char *path)
+{
+    struct nl_text config = {.data = NULL};
+    struct nl_file_write w;
+    nl_settings_dump(&train->run->settings, &config);
+    nl_status st = nl_text_check(&config);
+    json_t *root = st == NL_OK ? manifest(train, config.data) : NULL;
+    if (st == NL_OK && !root)
+        st = nl_fail(NL_EIO, "%s: the command line is no UTF-8, which JSON wants", path);
+    if (st == NL_OK) st = nl_file_write_begin(&w, path);
+    if (st == NL_OK) {
+        json_dumpf(root, w.file, JSON_INDENT(2));
+        st = nl_file_write_commit(&w);
+    }
+    json_decref(root);
+    nl_text_clear(&config);
+    return st;
+}
+
+nl_status nl_train_folder(struct nl_train *train, bool resumed)
+{
+    struct nl_text path = {.data = NULL};
+    NL_TRY(make_folder(train->save_dir));
+    NL_TRY(try_folder(train->save_dir));
+    nl_text_add(&path, "%s/manifest.json", train->save_dir);
+    nl_status st = nl_text_check(&path);
+    if (st == NL_OK) {
+        const bool there = access(path.data, F_OK) == 0;
+        st = check_manifest(train, path.data);
+        if (st == NL_OK && there && !resumed)
+            nl_warn("%s holds a run of this configuration; it starts over (--resume=%s goes on)",
+                    train->save_dir, train->save_dir);
+        if (st == NL_OK) st = write_manifest(train, path.data);
+    }
+    nl_text_clear(&path);
+    return st;
+}

@@ -1,0 +1,53 @@
+#include "src/app/signals.h"
+#include "src/app/train.h"
+#include "src/core/memory.h"
+
+#include <math.h>
+
+/* One batch; a partial one runs with what is left over from before behind it. */
+static nl_status one_batch(struct nl_engine *engine, const struct nl_batch *batch,
+                           double *probability, int64_t classes, struct nl_tally *tally)
+{
+    NL_TRY(nl_engine_predict(engine, batch->clips, probability));
+    for (int i = 0; i < batch->count; i++) {
+        const double *p = probability + i * classes;
+        tally->loss -= log(fmax(p[batch->labels[i]], 1e-38));
+        nl_tally_rank(tally, p, classes, batch->labels[i]);
+    }
+    return NL_OK;
+}
+
+static nl_status all_batches(struct nl_train *train, struct nl_engine *engine,
+                             struct nl_loader *loader, struct nl_tally *tally)
+{
+    const int64_t classes = train->config->model.num_classes;
+    double *probability = NULL;
+    struct nl_batch *batch = NULL;
+    NL_TRY(
+        nl_calloc((size_t)(engine->geometry.batch * classes), sizeof *probability, &probability));
+    nl_status st = nl_loader_next(loader, &batch);
+    while (st == NL_OK && batch && !nl_interrupted()) {
+        st = one_batch(engine, batch, probability, classes, tally);
+        nl_loader_release(loader, batch);
+        if (st == NL_OK) st = nl_loader_next(loader, &batch);
+    }
+    nl_free(probability);
+    return st;
+}
+
+nl_status nl_validate(struct nl_train *train, struct nl_tally *tally)
+{
+    const struct nl_sampling *s = &train->config->valid.sampling;
+    const int share = s->batch_size / train->config->train.num_gpus;
+    const int batch = share > 0 ? share : 1;
+    const struct nl_geometry geometry = {batch, s->video_length, s->crop_size, s->crop_size};
+    struct nl_engine engine = {.plan = NULL};
+    struct nl_loader *loader = NULL;
+    *tally = (struct nl_tally){.loss = 0};
+    nl_status st = nl_engine_open(&engine, &train->session, &geometry, NULL);
+    if (st == NL_OK) st = nl_train_loader(train, true, 0, batch, &loader);
+    if (st == NL_OK) st = all_batches(train, &engine, loader, tally);
+    nl_loader_close(loader);
+    nl_engine_close(&engine);
+    return st;
+}

@@ -1,0 +1,128 @@
+#include "src/core/memory.h"
+#include "src/graph/plan_inside.h"
+
+#include <math.h>
+#include <time.h>
+
+/* Folds and packs: constant nodes in order, then the weights that kernels lay out themselves. */
+static nl_status refresh(struct nl_plan *plan)
+{
+    if (plan->fresh && plan->version == plan->g->params->version) return NL_OK;
+    for (int i = 0; i < plan->g->n_nodes; i++) {
+        const struct nl_task *task = &plan->tasks[i];
+        if (task->constant) NL_TRY(nl_kernel_run(plan->be, &task->kernel, &task->args));
+        if (task->kernel.need.packed && !plan->transient)
+            NL_TRY(nl_kernel_pack(plan->be, &task->kernel, &task->args,
+                                  plan->constants + task->packed_at));
+    }
+    plan->version = plan->g->params->version;
+    plan->fresh = true;
+    return NL_OK;
+}
+
+static double now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
+}
+
+static nl_status run_task(struct nl_plan *plan, const struct nl_task *task)
+{
+    if (plan->transient && task->kernel.need.packed)
+        NL_TRY(nl_kernel_pack(plan->be, &task->kernel, &task->args,
+                              (char *)plan->workspace + nl_align_up(task->kernel.need.workspace)));
+    return nl_kernel_run(plan->be, &task->kernel, &task->args);
+}
+
+nl_status nl_plan_run(struct nl_plan *plan, double *milliseconds)
+{
+    NL_TRY(refresh(plan));
+    for (int i = 0; i < plan->g->n_nodes; i++) {
+        const struct nl_task *task = &plan->tasks[i];
+        if (milliseconds) milliseconds[i] = 0;
+        if (task->constant) continue;
+        const double start = milliseconds ? now_ms() : 0;
+        NL_TRY(run_task(plan, task));
+        if (!milliseconds) continue;
+        NL_TRY(nl_backend_sync(plan->be));
+        milliseconds[i] = now_ms() - start;
+    }
+    return nl_backend_sync(plan->be);
+}
+
+/* Whether all of a value's numbers are finite. */
+static nl_status look_at(struct nl_plan *plan, nl_value v, bool *finite)
+{
+    const nl_tensor t = nl_plan_tensor(plan, v);
+    size_t bytes;
+    void *host = NULL;
+    *finite = true;
+    if (t.type != NL_F32 && t.type != NL_F64) return NL_OK;
+    NL_TRY(nl_tensor_bytes(&t, &bytes));
+    NL_TRY(nl_alloc(bytes, &host));
+    const nl_status st = plan->be->ops->memory->copy(plan->be, host, t.data, bytes, NL_TO_HOST);
+    const size_t count = bytes / nl_type_size(t.type);
+    for (size_t i = 0; st == NL_OK && *finite && i < count; i++)
+        *finite = isfinite(t.type == NL_F64 ? ((double *)host)[i] : (double)((float *)host)[i]);
+    nl_free(host);
+    return st;
+}
+
+nl_status nl_plan_find_not_finite(struct nl_plan *plan, int *node)
+{
+    bool finite = true;
+    *node = NL_NONE;
+    for (int i = 0; i < plan->g->n_nodes; i++) {
+        if (plan->tasks[i].constant) continue;
+        NL_TRY(run_task(plan, &plan->tasks[i]));
+        NL_TRY(nl_backend_sync(plan->be));
+        for (int k = 0; finite && k < NL_MAX_OUT; k++)
+            if (plan->g->nodes[i].out[k] != NL_NONE)
+                NL_TRY(look_at(plan, plan->g->nodes[i].out[k], &finite));
+        if (finite) continue;
+        *node = i;
+        return NL_OK;
+    }
+    return NL_OK;
+}
+
+nl_status nl_plan_write(struct nl_plan *plan, nl_value input, const void *host)
+{
+    const nl_tensor t = nl_plan_tensor(plan, input);
+    size_t bytes;
+    NL_TRY(nl_tensor_bytes(&t, &bytes));
+    return plan->be->ops->memory->copy(plan->be, t.data, host, bytes, NL_TO_DEVICE);
+}
+
+nl_status nl_plan_read(struct nl_plan *plan, nl_value output, void *host)
+{
+    const nl_tensor t = nl_plan_tensor(plan, output);
+    size_t bytes;
+    NL_REQUIRE(nl_tensor_is_dense(&t), NL_EINVAL, "only dense values can be read");
+    NL_TRY(nl_tensor_bytes(&t, &bytes));
+    return plan->be->ops->memory->copy(plan->be, host, t.data, bytes, NL_TO_HOST);
+}
+
+const struct nl_graph *nl_plan_graph(const struct nl_plan *plan)
+{
+    return plan->g;
+}
+
+const struct nl_kernel *nl_plan_kernel(const struct nl_plan *plan, int node)
+{
+    return &plan->tasks[node].kernel;
+}
+
+bool nl_plan_is_constant(const struct nl_plan *plan, int node)
+{
+    return plan->tasks[node].constant;
+}
+
+struct nl_plan_cost nl_plan_cost(const struct nl_plan *plan)
+{
+    return (struct nl_plan_cost){.arena = plan->arena_bytes,
+                                 .arena_bound = plan->arena_bound,
+                                 .workspace = plan->workspace_bytes,
+                                 .constants = plan->constant_bytes};
+}
