@@ -4,4 +4,4 @@ noinst_PROGRAMS += %D%/clipmaker
 %C%_clipmaker_CPPFLAGS = $(AM_CPPFLAGS)
 %C%_clipmaker_LDADD = $(FFMPEG_LIBS)
 
-dist_check_SCRIPTS += %D%/check-cli.sh
+dist_check_SCRIPTS += %D%/check-cli.sh %D%/check-train.sh

@@ -7,6 +7,7 @@
 
 #include "autoconf.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
@@ -53,6 +54,24 @@ static nl_status try_folder(const char *folder)
     }
     nl_text_clear(&path);
     return st;
+}
+
+/* What a kill left of a file that was being written. */
+static void remove_leftovers(const char *folder)
+{
+    struct dirent **entries = NULL;
+    const int count = scandir(folder, &entries, NULL, NULL);
+    for (int i = 0; i < count; i++) {
+        const char *name = entries[i]->d_name, *end = strrchr(name, '.');
+        struct nl_text path = {.data = NULL};
+        if (strncmp(name, "NONLOCAL", 8) == 0 && end && strcmp(end, ".tmp") == 0) {
+            nl_text_add(&path, "%s/%s", folder, name);
+            if (nl_text_check(&path) == NL_OK) unlink(path.data);
+        }
+        nl_text_clear(&path);
+        free(entries[i]);
+    }
+    if (count >= 0) free(entries);
 }
 
 /* Keys of a machine, and how long the run is, may change from one start to the next. */
@@ -175,6 +194,7 @@ nl_status nl_train_folder(struct nl_train *train, bool resumed)
         if (st == NL_OK && there && !resumed)
             nl_warn("%s holds a run of this configuration; it starts over (--resume=%s goes on)",
                     train->save_dir, train->save_dir);
+        if (st == NL_OK) remove_leftovers(train->save_dir);
         if (st == NL_OK) st = write_manifest(train, path.data);
     }
     nl_text_clear(&path);

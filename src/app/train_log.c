@@ -13,31 +13,36 @@
 #include <time.h>
 #include <unistd.h>
 
-/* The step of a line of train.jsonl; a line without one belongs to the step before it. */
-static int64_t line_step(const char *line, size_t length, int64_t before)
+/* Whether a line of train.jsonl is of a step, or an epoch's end, before the place `at`. */
+static bool is_before(const char *line, size_t length, const struct nl_train_at *at)
 {
+    static const char *const keys[] = {"step", "finished_epoch", "valid_epoch"};
+    const int64_t ends[] = {at->step, at->epoch, at->epoch};
     json_t *root = json_loadb(line, length, 0, NULL);
-    const json_t *step = json_object_get(root, "step");
-    const int64_t number = json_is_integer(step) ? (int64_t)json_integer_value(step) : before;
+    bool before = root != NULL;
+    for (size_t i = 0; i < NL_COUNT(keys); i++) {
+        const json_t *number = json_object_get(root, keys[i]);
+        if (json_is_integer(number) && (int64_t)json_integer_value(number) >= ends[i])
+            before = false;
+    }
     json_decref(root);
-    return number;
+    return before;
 }
 
 /* What a run that was cut off wrote beyond its checkpoint is written once more by the one that goes
  * on. */
-static nl_status keep_lines_before(const char *path, int64_t end)
+static nl_status keep_lines_before(const char *path, const struct nl_train_at *at)
 {
     struct nl_file_write w;
     char *text = NULL;
     size_t size;
-    int64_t step = -1;
     if (access(path, F_OK) != 0) return NL_OK;
     NL_TRY(nl_file_read(path, (size_t)1 << 34, &text, &size));
     nl_status st = nl_file_write_begin(&w, path);
     for (char *line = text; st == NL_OK && *line;) {
         const size_t length = strcspn(line, "\n");
-        step = line_step(line, length, step);
-        if (step < end && line[length] == '\n') fwrite(line, 1, length + 1, w.file);
+        if (line[length] == '\n' && is_before(line, length, at))
+            fwrite(line, 1, length + 1, w.file);
         line += length + (line[length] == '\n');
     }
     if (st == NL_OK) st = nl_file_write_commit(&w);
@@ -50,7 +55,7 @@ nl_status nl_train_log_open(struct nl_train *train)
     struct nl_text path = {.data = NULL};
     nl_text_add(&path, "%s/train.jsonl", train->save_dir);
     nl_status st = nl_text_check(&path);
-    if (st == NL_OK) st = keep_lines_before(path.data, train->at.step);
+    if (st == NL_OK) st = keep_lines_before(path.data, &train->at);
     if (st == NL_OK) {
         train->jsonl = fopen(path.data, "ae");
         if (!train->jsonl) st = nl_fail(NL_EIO, "%s: %s", path.data, strerror(errno));

@@ -1,0 +1,135 @@
+#!/bin/sh
+# check-train.sh: training from the command line: what is written, going on after an interruption,
+# bad input. Clips are cut from a made video, networks are narrow.
+set -u
+program=${NL_PROGRAM:?}
+maker=${NL_CLIPMAKER:-$(pwd)/tests/clipmaker}
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+failed=0
+replace= # "exec" where the program shall take the place of a shell that is killed
+
+fail() {
+    echo "FAILED: $*"
+    failed=1
+}
+
+"$maker" "$folder/v.mp4" 96 80 64 || exit 1
+narrow="--set MODEL.width=4 --set MODEL.num_classes=3 --set TRAIN.crop_size=32
+ --set TRAIN.video_length=4 --set VALID.video_length=4 --set INFER.video_length=4
+ --set INFER.crop_size=32 --set INFER.jitter_scales=[32,32] --set VALID.crop_size=32
+ --set TRAIN.batch_size=4 --set TRAIN.num_gpus=2 --set VALID.batch_size=4
+ --set TRAIN.num_reader_threads=2 --set VALID.num_reader_threads=2"
+for i in 0 1 2 3 4 5 6 7 8 9; do
+    # shellcheck disable=SC2086
+    "$program" clip $narrow --video_path="$folder/v.mp4" --temporal=$i --spatial=$((i % 3)) \
+        --output="$folder/$i.npy" || exit 1
+    echo "$folder/$i.npy $((i % 3))" >>"$folder/list.txt"
+done
+
+# train FOLDER [FLAG...]
+train() {
+    into=$1
+    shift
+    # shellcheck disable=SC2086
+    $replace "$program" train $narrow --set TRAIN.filelist="$folder/list.txt" --epoch=3 --seed=5 \
+        --set VALID.filelist="$folder/list.txt" --save_dir="$into" --learning_rate=0.01 "$@" \
+        >>"$folder/log" 2>&1
+}
+
+# The numbers of a checkpoint, without its header, which says what the run was told.
+tensors() {
+    header=$(od -An -tu8 -N8 "$1" | tr -d ' ')
+    tail -c +$((header + 9)) "$1" >"$1.bare"
+}
+
+same() {
+    tensors "$1/NONLOCAL.safetensors" && tensors "$2/NONLOCAL.safetensors"
+    cmp -s "$1/NONLOCAL.safetensors.bare" "$2/NONLOCAL.safetensors.bare" || fail "$3"
+}
+
+train "$folder/straight" || { cat "$folder/log"; fail "training exits $?"; }
+for name in NONLOCAL NONLOCAL_best NONLOCAL_epoch0 NONLOCAL_epoch1 NONLOCAL_epoch2; do
+    test -s "$folder/straight/$name.safetensors" || fail "no $name.safetensors"
+done
+steps=$(grep -c '"loss"' "$folder/straight/train.jsonl")
+test "$steps" = 6 || fail "$steps lines with a loss, want 6"
+grep -q '"sha256"' "$folder/straight/manifest.json" || fail "the manifest lacks hashes"
+
+# Killed at five places, a run goes on and ends with the same bits.
+for delay in 0.15 0.3 0.45 0.6 0.8; do
+    (replace=exec train "$folder/killed" --save_steps=1 --resume="$folder/killed") &
+    sleep $delay
+    kill -9 $! 2>/dev/null
+    wait $! 2>/dev/null
+    mkdir -p "$folder/killed"
+done
+train "$folder/killed" --save_steps=1 --resume="$folder/killed" ||
+    fail "resuming after kills exits $?"
+same "$folder/straight" "$folder/killed" "a killed and resumed run differs"
+for key in '"loss"' '"valid_loss"' '"mean_loss"'; do
+    test "$(grep -c "$key" "$folder/killed/train.jsonl")" = \
+        "$(grep -c "$key" "$folder/straight/train.jsonl")" || fail "lines with $key of killed steps stayed"
+done
+test -z "$(find "$folder/killed" -name '*.tmp')" || fail "kills left temporary files"
+
+# Threads change no bits.
+train "$folder/threads" --threads=1 --set TRAIN.num_reader_threads=4
+same "$folder/straight" "$folder/threads" "threads change the result"
+
+# Ctrl-C saves, says how to go on, exits with 130.
+(replace=exec train "$folder/stopped" --epoch=200) &
+sleep 0.6
+kill -INT $!
+wait $!
+status=$?
+test $status = 130 || fail "interrupted: exit $status"
+test -s "$folder/stopped/NONLOCAL_last.safetensors" || fail "interrupted: nothing saved"
+tail -1 "$folder/log" | grep -q -- '--resume=' || fail "interrupted: does not say how to go on"
+
+# refused STATUS WORDS [FLAG...]: one line with these words
+refused() {
+    want=$1 words=$2
+    shift 2
+    : >"$folder/log"
+    train "$folder/refused" "$@"
+    status=$?
+    test $status = "$want" || fail "$words: exit $status, want $want"
+    grep '^nonlocal train: ' "$folder/log" | grep -q -- "$words" ||
+        { fail "no line with \"$words\":"; cat "$folder/log"; }
+}
+
+sed 's/ 2$/ 3/; s/ 1$/ 2/; s/ 0$/ 1/' "$folder/list.txt" >"$folder/from1.txt"
+refused 2 'seems to count from 1' --set TRAIN.filelist="$folder/from1.txt"
+{ cat "$folder/list.txt"; head -1 "$folder/list.txt"; } >"$folder/twice.txt"
+refused 2 'is in line 1 already' --set TRAIN.filelist="$folder/twice.txt"
+: >"$folder/empty.txt"
+refused 2 'an empty list' --set TRAIN.filelist="$folder/empty.txt"
+refused 1 'No such file' --set TRAIN.filelist="$folder/none.txt"
+refused 2 'fewer than one batch' --set TRAIN.batch_size=16
+refused 2 'no multiple of TRAIN.num_gpus' --set TRAIN.num_gpus=3
+refused 2 'video_arc_choice' --resume="$folder/straight/NONLOCAL.safetensors" \
+    --set MODEL.video_arc_choice=2
+refused 2 'pairwise' --resume="$folder/straight/NONLOCAL.safetensors" --pairwise=gaussian
+refused 2 'num_classes' --resume="$folder/straight/NONLOCAL.safetensors" --set MODEL.num_classes=4
+: >"$folder/file"
+refused 2 'is no folder' --save_dir="$folder/file"
+: >"$folder/log"
+train "$folder/straight" --learning_rate=0.02
+grep -q 'give another --save_dir' "$folder/log" || fail "the folder of another run is taken"
+
+# A released file has no optimizer state: weights only, one warning.
+"$program" init --set MODEL.width=4 --set MODEL.num_classes=3 --set TRAIN.crop_size=32 \
+    --to="$folder/weights.safetensors" 2>/dev/null
+: >"$folder/log"
+train "$folder/fine" --epoch=1 --resume="$folder/weights.safetensors" || fail "fine-tuning fails"
+grep -q 'weights only, from epoch 0' "$folder/log" || fail "fine-tuning does not say so"
+
+# Another class count replaces the head; parts can be frozen.
+: >"$folder/log"
+train "$folder/head" --epoch=1 --pretrain="$folder/straight/NONLOCAL.safetensors" \
+    --set MODEL.num_classes=5 --trainable=head || fail "a new head fails"
+grep -q 'a new classifier' "$folder/log" || fail "a new head is not said"
+
+test $failed = 0 && echo "train: all of it holds"
+exit $failed
