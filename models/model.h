@@ -55,7 +55,8 @@ void nl_model_clear(struct nl_model *model);
 nl_status nl_model_graph(struct nl_model *model, const struct nl_geometry *geometry,
                          struct nl_graph **g, struct nl_model_ends *ends) NL_MUST_CHECK;
 
-/* The network as `training` says, up to the loss, and its gradient (gradient.h) appended. */
+/* The network as `training` says, up to the loss, and, unless only_statistics, its gradient
+ * (gradient.h) appended. */
 nl_status nl_model_train_graph(struct nl_model *model, const struct nl_geometry *geometry,
                                const struct nl_training *training, struct nl_graph **g,
                                struct nl_model_ends *ends) NL_MUST_CHECK;

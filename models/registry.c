@@ -75,7 +75,7 @@ static nl_status build(struct nl_model *model, const struct nl_geometry *geometr
     NL_TRY(nl_graph_new(model->type, &model->params, g));
     (*g)->training = *training;
     NL_TRY(model->kind->build(*g, model->config, geometry, ends));
-    if (!training->on) return NL_OK;
+    if (!training->on || training->only_statistics) return NL_OK;
     NL_REQUIRE(ends->loss != NL_NONE, NL_ENOSUP, "model %s builds no loss", model->kind->name);
     NL_TRY(nl_graph_input(*g, 1, &geometry->batch, &ends->share));
     return nl_graph_differentiate(*g, ends->loss, ends->share, NULL, NULL, 0);

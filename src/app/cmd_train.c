@@ -345,6 +345,8 @@ static nl_status end_epoch(struct nl_train *train)
     char name[64];
     const int64_t epoch = train->at.epoch;
     NL_TRY(nl_train_log_epoch(train));
+    if (train->config->train.precise_bn)
+        NL_TRY(nl_precise_bn(train, train->config->train.precise_bn));
     NL_TRY(validate(train, epoch));
     train->at.epoch++;
     train->at.batch = 0;

@@ -28,6 +28,7 @@ enum {
     NL_CMD_BENCH = 64,
     NL_CMD_OPTIONS = 128,
     NL_CMD_TRAIN = 256,
+    NL_CMD_BN_RECOMPUTE = 512,
 };
 
 /* Flags that are no configuration keys. Texts are borrowed from argv; NULL: not given. */
@@ -35,7 +36,7 @@ struct nl_flags {
     const char *config, *weights, *json, *views, *input, *output, *layer, *to, *from, *mode, *shape;
     const char *pretrain, *resume, *save_dir;
     int64_t threads, seed, log_interval, infer_topk, temporal, spatial, batch, crop, repeat;
-    int64_t valid_interval, save_steps;
+    int64_t valid_interval, save_steps, batches;
     bool fix_random_seed, scale_lr;
     bool has_seed, per_op, bare_json, train, backward, allow_missing, markdown, help;
     int use_gpu;       /* nl_use_gpu */
@@ -70,6 +71,7 @@ nl_status nl_cmd_info(struct nl_run *run);
 nl_status nl_cmd_bench(struct nl_run *run);
 nl_status nl_cmd_options(struct nl_run *run);
 nl_status nl_cmd_train(struct nl_run *run);
+nl_status nl_cmd_bn_recompute(struct nl_run *run);
 
 /* Reads argv after the command's name into run->args and run->settings (flags and --set as
  * NL_BY_FLAG, the file of --config as NL_BY_FILE). NL_EUSAGE with one line for what is unknown

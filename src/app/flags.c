@@ -13,7 +13,8 @@ enum {
     BENCH = NL_CMD_BENCH,
     OPTIONS = NL_CMD_OPTIONS,
     TRAIN = NL_CMD_TRAIN,
-    LOADS = PREDICT | FORWARD | INFO | BENCH,
+    RECOMPUTE = NL_CMD_BN_RECOMPUTE,
+    LOADS = PREDICT | FORWARD | INFO | BENCH | RECOMPUTE,
     ALL = ~0,
 };
 
@@ -86,7 +87,9 @@ static const struct nl_flag flags[] = {
           "a node that `nonlocal info` lists: its activation (N,C,T,H,W) instead"),
     NUMBER("temporal", CLIP, temporal, 0, 1e6, "temporal position, from 0"),
     NUMBER("spatial", CLIP, spatial, 0, 5, "crop: 0 to 2, 3 to 5 mirrored"),
-    FIELD("to", PATH, INIT | CONVERT, to, "safetensors file to write"),
+    KEY("filelist", KEY_PATH, RECOMPUTE, "TRAIN.filelist", "list: PATH LABEL"),
+    NUMBER("batches", RECOMPUTE, batches, 1, 1e9, "micro-batches that are averaged; default 200"),
+    FIELD("to", PATH, INIT | CONVERT | RECOMPUTE, to, "safetensors file to write"),
     FIELD("from", PATH, CONVERT, from, "weights to read"),
     FIELD("mode", TEXT, BENCH, mode, "infer, train, block or data"),
     NUMBER("batch", BENCH | INFO, batch, 1, 65536, "clips at a time; default 1"),

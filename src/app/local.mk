@@ -6,5 +6,5 @@ nonlocal_SOURCES += %D%/main.c %D%/command.h %D%/args.c %D%/flags.c %D%/flags.h 
 	%D%/cmd_predict.c %D%/cmd_forward.c %D%/cmd_clip.c %D%/cmd_init.c %D%/cmd_convert.c \
 	%D%/cmd_info.c %D%/cmd_bench.c %D%/bench_data.c %D%/bench_data.h \
 	%D%/bench_train.c %D%/bench_train.h %D%/train.h \
-	%D%/train_data.c %D%/train_folder.c %D%/train_log.c %D%/checkpoint.c %D%/validate.c \
+	%D%/train_data.c %D%/train_folder.c %D%/train_log.c %D%/checkpoint.c %D%/validate.c %D%/precise_bn.c %D%/cmd_bn_recompute.c \
 	%D%/cmd_train.c

@@ -20,6 +20,8 @@ const struct nl_command nl_commands[] = {
     {"info", "Backends, blocks, models; with --config or --set the network", "", NL_CMD_INFO,
      nl_cmd_info},
     {"bench", "Times a network, a block or the reader", "", NL_CMD_BENCH, nl_cmd_bench},
+    {"bn-recompute", "Running statistics anew, as exact means over training clips", "",
+     NL_CMD_BN_RECOMPUTE, nl_cmd_bn_recompute},
     {"options", "Every key of the configuration", "", NL_CMD_OPTIONS, nl_cmd_options},
     {NULL, NULL, NULL, 0, NULL},
 };

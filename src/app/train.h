@@ -68,6 +68,10 @@ nl_status nl_train_log_epoch(struct nl_train *train);
 nl_status nl_train_log_valid(struct nl_train *train, const struct nl_tally *tally);
 void nl_train_log_close(struct nl_train *train);
 
+/* precise_bn.c: running statistics become the mean over `batches` batches of the training list, as
+ * the weights are now (Caffe2's precise BN). */
+nl_status nl_precise_bn(struct nl_train *train, int64_t batches) NL_MUST_CHECK;
+
 /* validate.c: the VALID list in evaluation mode. */
 nl_status nl_validate(struct nl_train *train, struct nl_tally *tally) NL_MUST_CHECK;
 

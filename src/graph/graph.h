@@ -52,8 +52,9 @@ struct nl_block_note {
 /* How a network is built that will be trained. All zero: for evaluation. */
 struct nl_training {
     bool on;
-    bool frozen_bn; /* BN by running statistics, gamma and beta trained */
-    double share;   /* of one micro-batch in a step: weights its batch statistics */
+    bool frozen_bn;       /* BN by running statistics, gamma and beta trained */
+    bool only_statistics; /* no gradient: a pass that gathers batch statistics */
+    double share;         /* of one micro-batch in a step: weights its batch statistics */
     bool (*trains)(const char *param); /* NULL: every parameter is trained */
 };
 
