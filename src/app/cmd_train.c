@@ -174,8 +174,8 @@ static double need_of(const struct nl_train *train, const struct nl_geometry *g,
                       const struct nl_train_cost *cost)
 {
     const double clip = (double)(g->frames * g->height * g->width * 3) * sizeof(float);
-    const int in_flight = 2 * train->config->train.sampling.num_reader_threads + 2;
-    return (double)cost->total + clip * (double)g->batch * in_flight;
+    const int depth = nl_train_depth(&train->config->train.sampling, (int)g->batch);
+    return (double)cost->total + clip * (double)g->batch * depth;
 }
 
 /* The largest half, quarter, ... of the micro-batch that fits; 0: none. */
@@ -255,16 +255,21 @@ static nl_status open_all(struct nl_train *train)
     return nl_train_log_open(train);
 }
 
-/* The step's clips are one batch of the loader, cut into micro-batches. */
-static nl_status run_micros(struct nl_train *train, const struct nl_batch *batch,
-                            struct nl_tally *tally)
+/* One micro-batch after the other; *waited: seconds until they were there. */
+static nl_status run_micros(struct nl_train *train, struct nl_loader *loader,
+                            struct nl_tally *tally, double *waited)
 {
-    const struct nl_geometry *g = &train->trainer.geometry;
-    const int64_t clip = g->frames * g->height * g->width * 3;
-    for (int i = 0; i < train->trainer.micro_batches; i++)
-        NL_TRY(nl_trainer_micro(&train->trainer, train->at.step, i,
-                                batch->clips + i * g->batch * clip, batch->labels + i * g->batch,
-                                tally));
+    for (int i = 0; i < train->trainer.micro_batches; i++) {
+        const double start = nl_seconds();
+        struct nl_batch *batch = NULL;
+        NL_TRY(nl_loader_next(loader, &batch));
+        NL_REQUIRE(batch, NL_EIO, "the training data ended at step %" PRId64, train->at.step);
+        *waited += nl_seconds() - start;
+        const nl_status st = nl_trainer_micro(&train->trainer, train->at.step, i, batch->clips,
+                                              batch->labels, tally);
+        nl_loader_release(loader, batch);
+        NL_TRY(st);
+    }
     return NL_OK;
 }
 
@@ -279,16 +284,16 @@ static nl_status not_finite(struct nl_train *train, const char *what)
                    *node ? node : "(none: it came with the update)");
 }
 
-static nl_status one_step(struct nl_train *train, const struct nl_batch *batch, double waited)
+static nl_status one_step(struct nl_train *train, struct nl_loader *loader)
 {
     const double start = nl_seconds();
-    struct nl_step_report report = {.data_seconds = waited};
+    struct nl_step_report report = {.data_seconds = 0};
     report.rate = nl_learning_rate(train->config, train->at.step, train->steps);
-    NL_TRY(run_micros(train, batch, &report.tally));
+    NL_TRY(run_micros(train, loader, &report.tally, &report.data_seconds));
     if (!isfinite(report.tally.loss)) return not_finite(train, "the loss");
     NL_TRY(nl_trainer_update(&train->trainer, report.rate, &report.norm));
     if (!isfinite(report.norm)) return not_finite(train, "the gradient");
-    report.seconds = nl_seconds() - start + waited;
+    report.seconds = nl_seconds() - start;
     nl_tally_add(&train->at.tally, &report.tally);
     NL_TRY(nl_train_log_step(train, &report));
     train->at.step++;
@@ -308,15 +313,8 @@ static nl_status stop(struct nl_train *train)
 static nl_status steps_of_epoch(struct nl_train *train, struct nl_loader *loader)
 {
     const int64_t every = train->run->args.save_steps;
-    struct nl_batch *batch = NULL;
     while (train->at.batch < train->steps_per_epoch) {
-        const double start = nl_seconds();
-        NL_TRY(nl_loader_next(loader, &batch));
-        NL_REQUIRE(batch, NL_EIO, "the training data ended at batch %" PRId64 " of %" PRId64,
-                   train->at.batch, train->steps_per_epoch);
-        const nl_status st = one_step(train, batch, nl_seconds() - start);
-        nl_loader_release(loader, batch);
-        NL_TRY(st);
+        NL_TRY(one_step(train, loader));
         if (nl_interrupted()) return stop(train);
         if (every && train->at.step % every == 0)
             NL_TRY(nl_checkpoint_save(train, "NONLOCAL_last"));
@@ -360,8 +358,10 @@ static nl_status end_epoch(struct nl_train *train)
 static nl_status one_epoch(struct nl_train *train)
 {
     struct nl_loader *loader = NULL;
-    nl_status st = nl_train_loader(train, false, train->at.batch,
-                                   train->config->train.sampling.batch_size, &loader);
+    const int parts = train->trainer.micro_batches;
+    nl_status st =
+        nl_train_loader(train, false, train->at.batch * parts, train->steps_per_epoch * parts,
+                        (int)train->trainer.geometry.batch, &loader);
     if (st == NL_OK) st = steps_of_epoch(train, loader);
     if (loader) nl_train_report_bad(loader);
     nl_loader_close(loader);

@@ -73,8 +73,13 @@ nl_status nl_train_lists(struct nl_train *train, bool valid)
     return NL_OK;
 }
 
-nl_status nl_train_loader(struct nl_train *train, bool valid, int64_t first_batch, int batch,
-                          struct nl_loader **out)
+int nl_train_depth(const struct nl_sampling *sampling, int batch)
+{
+    return 2 + sampling->num_reader_threads / batch;
+}
+
+nl_status nl_train_loader(struct nl_train *train, bool valid, int64_t first_batch,
+                          int64_t end_batch, int batch, struct nl_loader **out)
 {
     const struct nl_sampling *s = sampling_of(train, valid);
     const struct nl_config *config = train->config;
@@ -93,11 +98,17 @@ nl_status nl_train_loader(struct nl_train *train, bool valid, int64_t first_batc
                                       .shuffle = !valid && config->train.shuffle,
                                       .batch = batch,
                                       .first_batch = first_batch,
-                                      .drop_last = !valid,
+                                      .end_batch = end_batch,
                                       .threads = s->num_reader_threads,
-                                      .depth = 2 * s->num_reader_threads,
+                                      .depth = nl_train_depth(s, batch),
                                       .max_bad = config->train.max_bad_videos};
     return nl_loader_open(&job, out);
+}
+
+void nl_train_report_bad(const struct nl_loader *loader)
+{
+    for (int64_t i = 0; i < nl_loader_bad(loader); i++)
+        nl_warn("replaced: %s", nl_loader_bad_message(loader, i));
 }
 
 void nl_train_lists_clear(struct nl_train *train)
@@ -107,9 +118,4 @@ void nl_train_lists_clear(struct nl_train *train)
         nl_free(train->samples[i]);
         train->samples[i] = NULL;
     }
-}
-
-void nl_train_report_bad(struct nl_loader *loader)
-{
-    (void)loader;
 }
