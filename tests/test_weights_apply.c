@@ -244,6 +244,45 @@ START_TEST(a_kernel_without_frames_is_refused_where_frames_are_wanted)
 }
 END_TEST
 
+/* Pretraining: 2-D kernels are repeated over time and divided, another classifier stays out. */
+START_TEST(pretraining_spreads_kernels_and_leaves_another_head)
+{
+    enum { FRAMES = 5, TAPS = 49 };
+    static double got[4 * 3 * FRAMES * TAPS], pred[30];
+    struct parameter inflated[SMALL_COUNT];
+    struct nl_params params;
+    struct nl_load_report report;
+    char text[512];
+    const struct nl_apply_options options = {.dropout_rate = 0.5, .pretrain = true};
+    memcpy(inflated, small_network, sizeof inflated);
+    inflated[0].dim[2] = FRAMES;
+    make_params(&params, inflated, SMALL_COUNT, NL_F32);
+    struct nl_state state = {.origin = NL_ORIGIN_CAFFE2};
+    for (int i = 0; i < MANY; i++) values[i] = (float)i / 8;
+    add(&state, "conv1_weights", 4, DIM(4, 3, 7, 7));
+    add(&state, "pred_w", 2, DIM(10, 6));
+    add(&state, "pred_b", 1, DIM(10));
+    ck_assert_int_eq(nl_state_sort(&state), NL_OK);
+    ck_assert_msg(nl_weights_apply(&state, &params, &options, &report) == NL_OK, "%s", nl_error());
+    ck_assert_int_eq(report.loaded, 1);
+    ck_assert_int_eq(report.spread, 1);
+    ck_assert(report.new_head);
+    nl_load_report_text(&report, text, sizeof text);
+    ck_assert_ptr_nonnull(strstr(text, "1 2-D kernels spread over frames; a new classifier"));
+    ck_assert_int_eq(nl_params_get_f64(&params, 0, got), NL_OK);
+    for (int kc = 0; kc < 4 * 3; kc++)
+        for (int t = 0; t < FRAMES; t++)
+            for (int s = 0; s < TAPS; s++)
+                ck_assert_double_eq_tol(got[(kc * FRAMES + t) * TAPS + s],
+                                        (double)values[kc * TAPS + s] / FRAMES, 1e-6);
+    ck_assert_int_eq(nl_params_get_f64(&params, nl_params_find(&params, "pred_w"), pred), NL_OK);
+    for (int i = 0; i < 30; i++) ck_assert(pred[i] == -1);
+    nl_load_report_clear(&report);
+    nl_state_clear(&state);
+    nl_params_clear(&params);
+}
+END_TEST
+
 START_TEST(numbers_that_are_none_are_refused_with_their_place)
 {
     struct nl_state state = state_without_pred(NL_ORIGIN_PADDLE);
@@ -360,6 +399,7 @@ int main(void)
     tcase_add_test(tests, missing_parameters_are_an_error_that_names_the_flag);
     tcase_add_test(tests, another_shape_is_an_error_with_both);
     tcase_add_test(tests, a_kernel_without_frames_is_refused_where_frames_are_wanted);
+    tcase_add_test(tests, pretraining_spreads_kernels_and_leaves_another_head);
     tcase_add_test(tests, numbers_that_are_none_are_refused_with_their_place);
     tcase_add_test(tests, a_file_of_nothing_that_belongs_is_refused);
     tcase_add_test(tests, other_types_are_converted);
