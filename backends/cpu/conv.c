@@ -24,8 +24,7 @@ static void cut(const struct nl_cpu_conv_wish *wish, struct nl_cpu_conv *conv)
     conv->filter_tiles = nl_cpu_parts(conv->filters, conv->tile_filters);
 
     /* Whole taps, or any run of channels where there is only one tap and no padding. */
-    const bool point =
-        conv->depth == conv->channels && !conv->pad[0] && !conv->pad[1] && !conv->pad[2];
+    const bool point = conv->depth == conv->channels && conv->inside;
     const int64_t unit = point ? 16 : conv->channels;
     conv->chunk = nl_cpu_least(share(conv->depth, wish->most_chunk, unit), conv->depth);
 }
@@ -34,12 +33,15 @@ static void geometry(const struct nl_op_desc *desc, struct nl_cpu_conv *conv)
 {
     const nl_tensor *x = &desc->in[0], *w = &desc->in[1], *y = &desc->out[0];
     conv->direct = nl_cpu_rows_of(x).uniform;
+    conv->inside = true;
     for (int i = 0; i < 3; i++) {
         conv->kernel[i] = (int)w->dim[i + 1];
         conv->stride[i] = desc->attr.conv.stride[i];
         conv->pad[i] = desc->attr.conv.pad[i];
-        conv->direct =
-            conv->direct && conv->kernel[i] == 1 && conv->stride[i] == 1 && conv->pad[i] == 0;
+        const int64_t reach = (y->dim[i + 1] - 1) * conv->stride[i] + conv->kernel[i];
+        conv->inside = conv->inside && conv->pad[i] == 0 && reach <= x->dim[i + 1];
+        conv->direct = conv->direct && conv->kernel[i] == 1 && conv->stride[i] == 1 &&
+                       conv->pad[i] == 0 && x->dim[i + 1] == y->dim[i + 1];
     }
     for (int i = 0; i < 4; i++) {
         conv->in_dim[i] = x->dim[i];
@@ -159,7 +161,7 @@ void nl_cpu_conv_gather(const struct nl_cpu_conv *conv, const float *x, int64_t 
     const int64_t tap_end = depth_to / c;
     int64_t corner[4], next;
     corner_of(conv, row, corner);
-    if (conv->depth == c && !conv->pad[0] && !conv->pad[1] && !conv->pad[2]) {
+    if (conv->depth == c && conv->inside) {
         gather_points(conv, x, corner, rows, depth_from, depth_to - depth_from, to);
         return;
     }

@@ -9,6 +9,7 @@
 #define NL_CPU_CONV_H
 
 #include "backends/cpu/cpu.h"
+#include "backends/cpu/kernel.h"
 
 struct nl_cpu_conv {
     int kernel[3], stride[3], pad[3];
@@ -16,6 +17,7 @@ struct nl_cpu_conv {
     int64_t in_dim[4], out_dim[4]; /* n, t, h, w */
     int64_t x_stride[4];
     bool direct; /* rows of x are rows of the product */
+    bool inside; /* no window hangs over an edge */
 
     int64_t tile_rows, tile_filters, chunk; /* chunk: depth of one product */
     int64_t row_tiles, filter_tiles;
@@ -54,6 +56,14 @@ struct nl_cpu_conv_job nl_cpu_conv_job_of(const struct nl_cpu_conv *conv,
  * kernel is 1x1x1. */
 void nl_cpu_conv_gather(const struct nl_cpu_conv *conv, const float *x, int64_t row, int64_t rows,
                         int64_t depth_from, int64_t depth_to, float *to);
+
+/* The packed convolution on its own: how it likes its tiles, and a run with args->packed laid out
+ * in the kernel's panels, filter by filter, depth by depth. Scratch: nl_cpu_slices of
+ * nl_align_up(gather_bytes) + sum_bytes. */
+struct nl_cpu_conv_wish nl_cpu_conv_packed_wish(const struct nl_cpu_kernel *kernel);
+void nl_cpu_conv_packed_run(struct nl_backend *be, const struct nl_cpu_conv *conv,
+                            const struct nl_op_desc *desc, const struct nl_args *args,
+                            const struct nl_cpu_kernel *kernel);
 
 /* y = act(sums + bias + residual) for a tile; sums [rows, ld] may be y's own rows. */
 void nl_cpu_conv_finish(const struct nl_cpu_conv_job *job, int64_t row, int64_t rows,

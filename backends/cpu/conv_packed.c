@@ -11,7 +11,7 @@ static int64_t panels(const struct nl_op_desc *desc, const struct nl_cpu_kernel 
 }
 
 /* Sizes by measurement: a gathered chunk stays in a second-level cache while all panels go by. */
-static struct nl_cpu_conv_wish wish_of(const struct nl_cpu_kernel *kernel)
+struct nl_cpu_conv_wish nl_cpu_conv_packed_wish(const struct nl_cpu_kernel *kernel)
 {
     const int64_t rows = kernel->rows;
     return (struct nl_cpu_conv_wish){.rows = rows,
@@ -26,7 +26,7 @@ static nl_status prepare_for(struct nl_backend *be, const struct nl_op_desc *des
                              const struct nl_cpu_kernel *kernel, void **prepared,
                              struct nl_need *need)
 {
-    const struct nl_cpu_conv_wish wish = wish_of(kernel);
+    const struct nl_cpu_conv_wish wish = nl_cpu_conv_packed_wish(kernel);
     struct nl_cpu_conv *conv = NULL;
     size_t floats;
     NL_TRY(nl_calloc(1, sizeof *conv, &conv));
@@ -186,14 +186,13 @@ static void conv_tile(const void *run_of_all, int64_t number, void *scratch)
     run_tile(&t);
 }
 
-static nl_status run_for(struct nl_backend *be, const struct nl_cpu_conv *conv,
-                         const struct nl_op_desc *desc, const struct nl_args *args,
-                         const struct nl_cpu_kernel *kernel)
+void nl_cpu_conv_packed_run(struct nl_backend *be, const struct nl_cpu_conv *conv,
+                            const struct nl_op_desc *desc, const struct nl_args *args,
+                            const struct nl_cpu_kernel *kernel)
 {
     const struct conv_run job = {nl_cpu_conv_job_of(conv, desc, args), kernel};
     nl_cpu_for_tiles(be, conv->row_tiles * conv->filter_tiles, conv_tile, &job, args->workspace,
                      nl_align_up(conv->gather_bytes) + conv->sum_bytes);
-    return NL_OK;
 }
 
 static bool can_avx512(const struct nl_backend *be, const struct nl_op_desc *desc, nl_reason *why)
@@ -219,7 +218,8 @@ static nl_status pack_avx512(struct nl_backend *be, const void *prepared,
 static nl_status run_avx512(struct nl_backend *be, const void *prepared,
                             const struct nl_op_desc *desc, const struct nl_args *args)
 {
-    return run_for(be, prepared, desc, args, nl_cpu_kernel_avx512());
+    nl_cpu_conv_packed_run(be, prepared, desc, args, nl_cpu_kernel_avx512());
+    return NL_OK;
 }
 
 static bool can_avx2(const struct nl_backend *be, const struct nl_op_desc *desc, nl_reason *why)
@@ -244,7 +244,8 @@ static nl_status pack_avx2(struct nl_backend *be, const void *prepared,
 static nl_status run_avx2(struct nl_backend *be, const void *prepared,
                           const struct nl_op_desc *desc, const struct nl_args *args)
 {
-    return run_for(be, prepared, desc, args, nl_cpu_kernel_avx2());
+    nl_cpu_conv_packed_run(be, prepared, desc, args, nl_cpu_kernel_avx2());
+    return NL_OK;
 }
 
 const struct nl_impl nl_cpu_conv_avx512 = {.name = "avx512",

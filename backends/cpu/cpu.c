@@ -80,9 +80,13 @@ PLAIN(mean);
 PLAIN(map);
 PLAIN(outer_sum);
 PLAIN(conv_fold);
+PLAIN(sgd);
 
 static const struct nl_impl *const conv_list[] = {&nl_cpu_conv_avx512, &nl_cpu_conv_avx2,
                                                   &nl_cpu_conv_blas, NULL};
+static const struct nl_impl *const conv_dx_list[] = {&nl_cpu_conv_dx, NULL};
+static const struct nl_impl *const conv_dw_list[] = {&nl_cpu_conv_dw, NULL};
+static const struct nl_impl *const square_sum_list[] = {&nl_cpu_square_sum, NULL};
 static const struct nl_impl *const product_list[] = {&nl_cpu_product, NULL};
 
 /* The last two are reached only when they are asked for by name. */
@@ -108,6 +112,10 @@ static const struct nl_impl_list impls[] = {
     {NL_OP_OUTER_SUM, outer_sum_list},
     {NL_OP_MAP, map_list},
     {NL_OP_CONV_FOLD, conv_fold_list},
+    {NL_OP_CONV_DX, conv_dx_list},
+    {NL_OP_CONV_DW, conv_dw_list},
+    {NL_OP_SGD, sgd_list},
+    {NL_OP_SQUARE_SUM, square_sum_list},
 };
 
 extern const struct nl_backend_ops nl_backend_ref, nl_backend_cpu;

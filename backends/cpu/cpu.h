@@ -22,6 +22,10 @@ nl_cpu_can_fn nl_cpu_can;
 nl_cpu_run_fn nl_cpu_max_pool, nl_cpu_avg_pool, nl_cpu_affine, nl_cpu_add, nl_cpu_relu,
     nl_cpu_softmax, nl_cpu_mean, nl_cpu_map, nl_cpu_outer_sum, nl_cpu_conv_fold;
 
+/* Training. */
+nl_cpu_run_fn nl_cpu_sgd;
+extern const struct nl_impl nl_cpu_conv_dx, nl_cpu_conv_dw, nl_cpu_square_sum;
+
 extern const struct nl_impl nl_cpu_conv_avx512, nl_cpu_conv_avx2, nl_cpu_conv_blas, nl_cpu_product,
     nl_cpu_pairwise_sorted, nl_cpu_pairwise_reassociated, nl_cpu_pairwise_packed,
     nl_cpu_pairwise_tiled, nl_cpu_pairwise_sorted_forced, nl_cpu_pairwise_reassociated_forced;

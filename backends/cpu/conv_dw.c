@@ -1,0 +1,253 @@
+#include "backends/cpu/conv.h"
+#include "backends/cpu/vector.h"
+#include "src/core/memory.h"
+
+#include <string.h>
+
+/* The gradient of a convolution with respect to its filters: dw[k, d] += sum over positions m of
+ * dy[m, k] x[m, d], d running over taps and channels. Positions are cut into parts, whose sums are
+ * added in order; a part is done a strip at a time: x is gathered and laid out in panels, dy is
+ * turned, and each panel meets all filters. Where a 1x1x1 kernel has fewer channels than filters the
+ * two change places, since turning costs more than panels do. */
+enum { STRIP = 192, DEPTH = 768, ROWS = 256, LEAST = 512, TILES = 16, TURN = 16 };
+
+struct sums {
+    const struct nl_cpu_kernel *kernel;
+    struct nl_cpu_conv conv; /* the forward convolution's geometry */
+    bool swapped;            /* rows are channels, columns filters */
+    int64_t rows, columns;   /* of the sums: filters and depth, or depth and filters */
+    int64_t tile_rows, tile_columns, row_tiles, column_tiles, parts, part;
+    size_t panel_floats, turned_floats, gather_floats;
+};
+
+static void cut(struct sums *s)
+{
+    const struct nl_cpu_conv *conv = &s->conv;
+    s->swapped = conv->direct && conv->depth < conv->filters;
+    s->rows = s->swapped ? conv->depth : conv->filters;
+    s->columns = s->swapped ? conv->filters : conv->depth;
+    s->tile_rows = nl_cpu_parts(s->rows, nl_cpu_parts(s->rows, ROWS));
+    s->row_tiles = nl_cpu_parts(s->rows, s->tile_rows);
+    s->tile_columns =
+        s->swapped ? nl_cpu_parts(s->columns, nl_cpu_parts(s->columns, DEPTH)) : conv->chunk;
+    if (s->swapped || conv->direct)
+        s->tile_columns = nl_cpu_parts(s->tile_columns, s->kernel->panel) * s->kernel->panel;
+    s->column_tiles = nl_cpu_parts(s->columns, s->tile_columns);
+    s->parts = nl_cpu_least(nl_cpu_parts(conv->rows, LEAST),
+                            nl_cpu_parts(TILES, s->row_tiles * s->column_tiles));
+    s->part = nl_cpu_parts(nl_cpu_parts(conv->rows, s->parts), STRIP) * STRIP;
+    s->parts = nl_cpu_parts(conv->rows, s->part);
+    s->panel_floats =
+        (size_t)(nl_cpu_parts(s->tile_columns, s->kernel->panel) * s->kernel->panel * STRIP);
+    s->turned_floats = (size_t)(s->tile_rows * STRIP);
+    s->gather_floats = conv->direct ? 0 : (size_t)(STRIP * conv->gather_ld);
+}
+
+static bool can(const struct nl_backend *be, const struct nl_op_desc *desc, nl_reason *why)
+{
+    if (!nl_cpu_kernel_best()) return nl_decline(why, "the processor has neither AVX2 nor AVX-512");
+    if (!nl_cpu_rows_of(&desc->in[1]).uniform)
+        return nl_decline(why, "the rows of dy are not evenly spaced");
+    return nl_cpu_can(be, desc, why);
+}
+
+static size_t slice_of(const struct sums *s)
+{
+    return (s->panel_floats + s->turned_floats + s->gather_floats) * sizeof(float);
+}
+
+static nl_status prepare(struct nl_backend *be, const struct nl_op_desc *desc, void **prepared,
+                         struct nl_need *need)
+{
+    struct nl_op_desc forward = {.op = NL_OP_CONV, .attr = desc->attr};
+    struct nl_cpu_conv_wish wish;
+    struct sums *s = NULL;
+    size_t partial;
+    NL_TRY(nl_calloc(1, sizeof *s, &s));
+    *prepared = s;
+    s->kernel = nl_cpu_kernel_best();
+    wish = nl_cpu_conv_packed_wish(s->kernel);
+    wish.most_chunk = DEPTH;
+    forward.in[0] = desc->in[0];
+    forward.in[1] = desc->out[0];
+    forward.out[0] = desc->in[1];
+    nl_cpu_conv_plan(&forward, &wish, &s->conv);
+    cut(s);
+    NL_TRY(nl_size_mul((size_t)(s->parts * s->rows), (size_t)s->columns, &partial));
+    NL_TRY(nl_size_mul(partial, sizeof(float), &partial));
+    NL_TRY(nl_cpu_slices(be, slice_of(s), &need->workspace));
+    return nl_size_add(need->workspace, nl_align_up(partial), &need->workspace);
+}
+
+static void drop(struct nl_backend *be, void *prepared)
+{
+    (void)be;
+    nl_free(prepared);
+}
+
+struct job {
+    const struct sums *s;
+    const float *x, *dy;
+    int64_t ldx, ldy;
+    float *partial; /* [parts, rows, columns] */
+    float *dw, *db;
+};
+
+/* Rows of a matrix at `from`, `columns` of them, become panels [columns / panel][rows][panel]. */
+static void lay_panels(const struct nl_cpu_kernel *kernel, const float *from, int64_t ld,
+                       int64_t rows, int64_t columns, float *to)
+{
+    const int64_t panel = kernel->panel;
+    for (int64_t c = 0; c < columns; c += panel) {
+        const int64_t width = nl_cpu_least(panel, columns - c);
+        for (int64_t r = 0; r < rows; r++, to += panel) {
+            if (width == panel) {
+                memcpy(to, from + r * ld + c,
+                       32 == panel ? 32 * sizeof *to : (size_t)panel * sizeof *to);
+                continue;
+            }
+            for (int64_t i = 0; i < width; i++) to[i] = from[r * ld + c + i];
+            for (int64_t i = width; i < panel; i++) to[i] = 0;
+        }
+    }
+}
+
+/* to[c * STRIP + r] = from[r * ld + c] */
+static void turn(const float *from, int64_t ld, int64_t rows, int64_t columns, float *to)
+{
+    for (int64_t c0 = 0; c0 < columns; c0 += TURN)
+        for (int64_t r0 = 0; r0 < rows; r0 += TURN) {
+            const int64_t c1 = nl_cpu_least(c0 + TURN, columns), r1 = nl_cpu_least(r0 + TURN, rows);
+            for (int64_t c = c0; c < c1; c++)
+                for (int64_t r = r0; r < r1; r++) to[c * STRIP + r] = from[r * ld + c];
+        }
+}
+
+/* One strip of positions [row, row + rows): sums of a tile, added to those in y unless first. */
+struct strip {
+    int64_t row, rows, at_row, n_rows, at_column, n_columns;
+    float *panels, *turned, *gathered, *y;
+    bool first;
+};
+
+static void prepare_strip(const struct job *j, const struct strip *t)
+{
+    const struct sums *s = j->s;
+    const float *dy = j->dy + t->row * j->ldy, *x = j->x + t->row * j->ldx;
+    if (s->swapped) {
+        turn(x + t->at_row, j->ldx, t->rows, t->n_rows, t->turned);
+        lay_panels(s->kernel, dy + t->at_column, j->ldy, t->rows, t->n_columns, t->panels);
+        return;
+    }
+    turn(dy + t->at_row, j->ldy, t->rows, t->n_rows, t->turned);
+    if (s->conv.direct) {
+        lay_panels(s->kernel, x + t->at_column, j->ldx, t->rows, t->n_columns, t->panels);
+        return;
+    }
+    nl_cpu_conv_gather(&s->conv, j->x, t->row, t->rows, t->at_column, t->at_column + t->n_columns,
+                       t->gathered);
+    lay_panels(s->kernel, t->gathered, s->conv.gather_ld, t->rows, t->n_columns, t->panels);
+}
+
+static void run_strip(const struct job *j, const struct strip *t)
+{
+    const struct sums *s = j->s;
+    const int64_t panel = s->kernel->panel;
+    prepare_strip(j, t);
+    for (int64_t c = 0; c < t->n_columns; c += panel) {
+        float *const y = t->y + c;
+        s->kernel->run(&(struct nl_cpu_block){.rows = t->n_rows,
+                                              .columns = nl_cpu_least(panel, t->n_columns - c),
+                                              .depth = t->rows,
+                                              .a = t->turned,
+                                              .lda = STRIP,
+                                              .panel = t->panels + c * t->rows,
+                                              .sums = t->first ? NULL : y,
+                                              .ld_sums = s->columns,
+                                              .y = y,
+                                              .ldy = s->columns});
+    }
+}
+
+static void sum_tile(const void *job, int64_t number, void *scratch)
+{
+    const struct job *j = job;
+    const struct sums *s = j->s;
+    const int64_t part = number % s->parts, tile = number / s->parts;
+    const int64_t from = part * s->part, end = nl_cpu_least(from + s->part, s->conv.rows);
+    struct strip t = {.at_row = tile % s->row_tiles * s->tile_rows,
+                      .at_column = tile / s->row_tiles * s->tile_columns,
+                      .panels = scratch};
+    t.turned = t.panels + s->panel_floats;
+    t.gathered = t.turned + s->turned_floats;
+    t.n_rows = nl_cpu_least(s->tile_rows, s->rows - t.at_row);
+    t.n_columns = nl_cpu_least(s->tile_columns, s->columns - t.at_column);
+    t.y = j->partial + (part * s->rows + t.at_row) * s->columns + t.at_column;
+    for (t.row = from; t.row < end; t.row += STRIP) {
+        t.rows = nl_cpu_least(STRIP, end - t.row);
+        t.first = t.row == from;
+        run_strip(j, &t);
+    }
+}
+
+/* Adds the parts of one filter to dw, in order. */
+static void add_filter(const void *job, int64_t k, void *scratch)
+{
+    const struct job *j = job;
+    const struct sums *s = j->s;
+    const int64_t depth = s->conv.depth, all = s->rows * s->columns;
+    float *dw = j->dw + k * depth;
+    (void)scratch;
+    for (int64_t part = 0; part < s->parts; part++) {
+        const float *from = j->partial + part * all + (s->swapped ? k : k * depth);
+        const int64_t step = s->swapped ? s->columns : 1;
+        for (int64_t d = 0; d < depth; d++) dw[d] += from[d * step];
+    }
+}
+
+/* Sums of dy for a few filters. */
+enum { CHANNELS = 64, RUN = 64 };
+
+static void add_bias(const void *job, int64_t number, void *scratch)
+{
+    const struct job *j = job;
+    const int64_t first = number * CHANNELS;
+    const int64_t n = nl_cpu_least(CHANNELS, j->s->conv.filters - first);
+    double total[CHANNELS] = {0};
+    (void)scratch;
+    for (int64_t row = 0; row < j->s->conv.rows; row += RUN) {
+        float sum[CHANNELS] = {0};
+        const int64_t end = nl_cpu_least(row + RUN, j->s->conv.rows);
+        for (int64_t r = row; r < end; r++) {
+            const float *from = j->dy + r * j->ldy + first;
+            for (int64_t c = 0; c < n; c++) sum[c] += from[c];
+        }
+        for (int64_t c = 0; c < n; c++) total[c] += (double)sum[c];
+    }
+    for (int64_t c = 0; c < n; c++) j->db[first + c] += (float)total[c];
+}
+
+static nl_status run(struct nl_backend *be, const void *prepared, const struct nl_op_desc *desc,
+                     const struct nl_args *args)
+{
+    const struct sums *s = prepared;
+    const size_t slices = (size_t)be->threads * nl_align_up(slice_of(s));
+    const struct job job = {.s = s,
+                            .x = args->in[0].data,
+                            .dy = args->in[1].data,
+                            .ldx = nl_cpu_rows_of(&args->in[0]).ld,
+                            .ldy = nl_cpu_rows_of(&args->in[1]).ld,
+                            .partial = (float *)(void *)((char *)args->workspace + slices),
+                            .dw = args->out[0].data,
+                            .db = args->out[1].data};
+    (void)desc;
+    nl_cpu_for_tiles(be, s->parts * s->row_tiles * s->column_tiles, sum_tile, &job, args->workspace,
+                     slice_of(s));
+    nl_cpu_for_tiles(be, s->conv.filters, add_filter, &job, NULL, 0);
+    if (args->out[1].rank)
+        nl_cpu_for_tiles(be, nl_cpu_parts(s->conv.filters, CHANNELS), add_bias, &job, NULL, 0);
+    return NL_OK;
+}
+
+const struct nl_impl nl_cpu_conv_dw = {
+    .name = "packed", .can = can, .prepare = prepare, .run = run, .drop = drop};
