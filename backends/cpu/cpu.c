@@ -70,9 +70,7 @@ static nl_status open_cpu(struct nl_backend *be)
     static const struct nl_impl op = {.name = "rows", .can = nl_cpu_can, .run = nl_cpu_##op};      \
     static const struct nl_impl *const op##_list[] = {&op, NULL}
 
-PLAIN(max_pool);
 PLAIN(avg_pool);
-PLAIN(affine);
 PLAIN(add);
 PLAIN(relu);
 PLAIN(softmax);
@@ -81,6 +79,18 @@ PLAIN(map);
 PLAIN(outer_sum);
 PLAIN(conv_fold);
 PLAIN(sgd);
+PLAIN(relu_dx);
+PLAIN(mul);
+
+/* The plain ones decline what training adds. */
+static const struct nl_impl max_pool = {.name = "rows", .can = nl_cpu_can, .run = nl_cpu_max_pool};
+static const struct nl_impl *const max_pool_list[] = {&max_pool, &nl_cpu_max_pool_index, NULL};
+static const struct nl_impl affine = {.name = "rows", .can = nl_cpu_can, .run = nl_cpu_affine};
+static const struct nl_impl *const affine_list[] = {&affine, &nl_cpu_affine_centred, NULL};
+static const struct nl_impl *const affine_dab_list[] = {&nl_cpu_affine_dab, NULL};
+static const struct nl_impl *const bn_dx_list[] = {&nl_cpu_bn_dx, NULL};
+static const struct nl_impl *const bn_sums_list[] = {&nl_cpu_bn_sums, NULL};
+static const struct nl_impl *const pool_dx_list[] = {&nl_cpu_pool_dx, NULL};
 
 static const struct nl_impl *const conv_list[] = {&nl_cpu_conv_avx512, &nl_cpu_conv_avx2,
                                                   &nl_cpu_conv_blas, NULL};
@@ -115,6 +125,13 @@ static const struct nl_impl_list impls[] = {
     {NL_OP_CONV_DX, conv_dx_list},
     {NL_OP_CONV_DW, conv_dw_list},
     {NL_OP_SGD, sgd_list},
+    {NL_OP_RELU_DX, relu_dx_list},
+    {NL_OP_MUL, mul_list},
+    {NL_OP_AFFINE_DAB, affine_dab_list},
+    {NL_OP_BN_DX, bn_dx_list},
+    {NL_OP_BN_SUMS, bn_sums_list},
+    {NL_OP_MAX_POOL_DX, pool_dx_list},
+    {NL_OP_AVG_POOL_DX, pool_dx_list},
     {NL_OP_SQUARE_SUM, square_sum_list},
 };
 

@@ -1,0 +1,159 @@
+/* Max pooling that remembers where its largest were, and the gradients of pooling. */
+#include "backends/cpu/cpu.h"
+
+#include <math.h>
+#include <string.h>
+
+struct pool {
+    const nl_tensor *x, *y; /* the input's side and the output's */
+    const uint8_t *index;   /* dense, of the output's side; NULL: equal shares */
+    uint8_t *index_out;
+    const int *kernel, *stride;
+};
+
+static int64_t at(const nl_tensor *t, int64_t n, int64_t i, int64_t h, int64_t w)
+{
+    return n * t->stride[0] + i * t->stride[1] + h * t->stride[2] + w * t->stride[3];
+}
+
+/* One tap into the running largest; NaN wins and stays. */
+static void meet(float *restrict y, uint8_t *restrict index, const float *restrict x, int place,
+                 int64_t n)
+{
+#pragma omp simd
+    for (int64_t c = 0; c < n; c++) {
+        const bool wins = x[c] > y[c] || x[c] != x[c];
+        y[c] = wins ? x[c] : y[c];
+        index[c] = wins ? (uint8_t)place : index[c];
+    }
+}
+
+static void window(const struct pool *p, const float *corner, float *y, uint8_t *index)
+{
+    const int64_t channels = p->x->dim[4];
+    int place = 0;
+    memcpy(y, corner, (size_t)channels * sizeof *y);
+    memset(index, 0, (size_t)channels);
+    for (int t = 0; t < p->kernel[0]; t++)
+        for (int h = 0; h < p->kernel[1]; h++)
+            for (int w = 0; w < p->kernel[2]; w++, place++)
+                if (place)
+                    meet(y, index,
+                         corner + t * p->x->stride[1] + h * p->x->stride[2] + w * p->x->stride[3],
+                         place, channels);
+}
+
+static void pool_line(const void *job, int64_t line, void *scratch)
+{
+    const struct pool *p = job;
+    const nl_tensor *x = p->x, *y = p->y;
+    const int64_t h = line % y->dim[2], t = line / y->dim[2] % y->dim[1];
+    const int64_t n = line / y->dim[2] / y->dim[1];
+    (void)scratch;
+    for (int64_t w = 0; w < y->dim[3]; w++)
+        window(p,
+               (const float *)x->data +
+                   at(x, n, t * p->stride[0], h * p->stride[1], w * p->stride[2]),
+               (float *)y->data + at(y, n, t, h, w),
+               p->index_out + (line * y->dim[3] + w) * y->dim[4]);
+}
+
+static bool can_index(const struct nl_backend *be, const struct nl_op_desc *desc, nl_reason *why)
+{
+    const struct nl_op_desc rows = {.in = {desc->in[0]}, .out = {desc->out[0]}};
+    if (!desc->out[1].rank) return nl_decline(why, "no index is asked for");
+    return nl_cpu_can(be, &rows, why);
+}
+
+static nl_status run_index(struct nl_backend *be, const void *prepared,
+                           const struct nl_op_desc *desc, const struct nl_args *args)
+{
+    const struct pool job = {.x = &args->in[0],
+                             .y = &args->out[0],
+                             .index_out = args->out[1].data,
+                             .kernel = desc->attr.pool.kernel,
+                             .stride = desc->attr.pool.stride};
+    (void)prepared;
+    nl_cpu_for_tiles(be, job.y->dim[0] * job.y->dim[1] * job.y->dim[2], pool_line, &job, NULL, 0);
+    return NL_OK;
+}
+
+const struct nl_impl nl_cpu_max_pool_index = {.name = "index", .can = can_index, .run = run_index};
+
+/* dx += dy where the index is `place`. */
+static void give(float *restrict dx, const float *restrict dy, const uint8_t *restrict index,
+                 int place, int64_t n)
+{
+#pragma omp simd
+    for (int64_t c = 0; c < n; c++) dx[c] += index[c] == place ? dy[c] : 0.0f;
+}
+
+static void give_share(float *restrict dx, const float *restrict dy, float share, int64_t n)
+{
+#pragma omp simd
+    for (int64_t c = 0; c < n; c++) dx[c] += dy[c] * share;
+}
+
+/* The output whose window has `tap` on input `from` of one axis; -1 where there is none. */
+static int64_t output_of(int64_t from, int tap, int stride, int64_t outputs)
+{
+    const int64_t left = from - tap;
+    return left < 0 || left % stride || left / stride >= outputs ? -1 : left / stride;
+}
+
+/* All windows that meet one input. */
+static void gather(const struct pool *p, const int64_t in[4], float *dx)
+{
+    const int *kernel = p->kernel;
+    const nl_tensor *y = p->y;
+    const int64_t channels = y->dim[4];
+    const float share = 1.0f / (float)(kernel[0] * kernel[1] * kernel[2]);
+    memset(dx, 0, (size_t)channels * sizeof *dx);
+    for (int a = 0; a < kernel[0]; a++)
+        for (int b = 0; b < kernel[1]; b++)
+            for (int c = 0; c < kernel[2]; c++) {
+                const int64_t t = output_of(in[1], a, p->stride[0], y->dim[1]);
+                const int64_t h = output_of(in[2], b, p->stride[1], y->dim[2]);
+                const int64_t w = output_of(in[3], c, p->stride[2], y->dim[3]);
+                if (t < 0 || h < 0 || w < 0) continue;
+                const float *dy = (const float *)y->data + at(y, in[0], t, h, w);
+                const int64_t row = ((in[0] * y->dim[1] + t) * y->dim[2] + h) * y->dim[3] + w;
+                if (p->index)
+                    give(dx, dy, p->index + row * channels, (a * kernel[1] + b) * kernel[2] + c,
+                         channels);
+                else
+                    give_share(dx, dy, share, channels);
+            }
+}
+
+static void gather_line(const void *job, int64_t line, void *scratch)
+{
+    const struct pool *p = job;
+    const nl_tensor *x = p->x;
+    int64_t in[4] = {line / x->dim[2] / x->dim[1], line / x->dim[2] % x->dim[1], line % x->dim[2],
+                     0};
+    (void)scratch;
+    for (; in[3] < x->dim[3]; in[3]++)
+        gather(p, in, (float *)x->data + at(x, in[0], in[1], in[2], in[3]));
+}
+
+static bool can_dx(const struct nl_backend *be, const struct nl_op_desc *desc, nl_reason *why)
+{
+    const struct nl_op_desc rows = {.in = {desc->in[0]}, .out = {desc->out[0]}};
+    return nl_cpu_can(be, &rows, why);
+}
+
+static nl_status run_dx(struct nl_backend *be, const void *prepared, const struct nl_op_desc *desc,
+                        const struct nl_args *args)
+{
+    const struct pool job = {.x = &args->out[0],
+                             .y = &args->in[0],
+                             .index = args->in[1].rank ? args->in[1].data : NULL,
+                             .kernel = desc->attr.pool.kernel,
+                             .stride = desc->attr.pool.stride};
+    (void)prepared;
+    nl_cpu_for_tiles(be, job.x->dim[0] * job.x->dim[1] * job.x->dim[2], gather_line, &job, NULL, 0);
+    return NL_OK;
+}
+
+const struct nl_impl nl_cpu_pool_dx = {.name = "rows", .can = can_dx, .run = run_dx};

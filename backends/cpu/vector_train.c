@@ -1,0 +1,137 @@
+#include "backends/cpu/vector_train.h"
+
+#include <math.h>
+
+#define BODY static inline __attribute__((always_inline)) void
+
+BODY affine_body(float *y, const float *x, const struct nl_cpu_centred *v, const float *residual,
+                 bool relu, int64_t n)
+{
+    const float *restrict centre = v->centre, *restrict a = v->a, *restrict rest = v->rest;
+    const float floor = relu ? 0.0f : -INFINITY;
+    if (residual) {
+#pragma omp simd
+        for (int64_t i = 0; i < n; i++) {
+            const float value = (x[i] - centre[i]) * a[i] + rest[i] + residual[i];
+            y[i] = value < floor ? floor : value;
+        }
+        return;
+    }
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) {
+        const float value = (x[i] - centre[i]) * a[i] + rest[i];
+        y[i] = value < floor ? floor : value;
+    }
+}
+
+BODY bn_dx_body(float *y, const float *dy, const float *x, const float *scale,
+                const struct nl_cpu_centred *v, const struct nl_cpu_centred *mask, int64_t n)
+{
+    const float *restrict centre = v->centre, *restrict a = v->a, *restrict rest = v->rest;
+    if (!mask) {
+#pragma omp simd
+        for (int64_t i = 0; i < n; i++)
+            y[i] = dy[i] * scale[i] + ((x[i] - centre[i]) * a[i] + rest[i]);
+        return;
+    }
+    const float *restrict mc = mask->centre, *restrict ma = mask->a, *restrict mr = mask->rest;
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) {
+        const float d = (x[i] - mc[i]) * ma[i] + mr[i] > 0 ? dy[i] : 0.0f;
+        y[i] = d * scale[i] + ((x[i] - centre[i]) * a[i] + rest[i]);
+    }
+}
+
+BODY dab_body(float *restrict product, float *restrict sum, const float *x, const float *dy,
+              const float *shift, const struct nl_cpu_centred *mask, int64_t n)
+{
+    if (!mask) {
+#pragma omp simd
+        for (int64_t i = 0; i < n; i++) {
+            sum[i] += dy[i];
+            product[i] += dy[i] * (x[i] - shift[i]);
+        }
+        return;
+    }
+    const float *restrict mc = mask->centre, *restrict ma = mask->a, *restrict mr = mask->rest;
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) {
+        const float d = (x[i] - mc[i]) * ma[i] + mr[i] > 0 ? dy[i] : 0.0f;
+        sum[i] += d;
+        product[i] += d * (x[i] - shift[i]);
+    }
+}
+
+BODY moments_body(float *restrict sum, float *restrict square, const float *x, const float *shift,
+                  int64_t n)
+{
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) {
+        const float off = x[i] - shift[i];
+        sum[i] += off;
+        square[i] += off * off;
+    }
+}
+
+BODY relu_dx_body(float *dx, const float *dy, const float *y, int64_t n)
+{
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) dx[i] = y[i] > 0 ? dy[i] : 0.0f;
+}
+
+BODY multiply_body(float *y, const float *a, const float *b, int64_t n)
+{
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) y[i] = a[i] * b[i];
+}
+
+/* The bodies once more for one instruction set, and their table. */
+#define TABLE(set, target)                                                                         \
+    static target void affine_##set(float *y, const float *x, const struct nl_cpu_centred *v,      \
+                                    const float *residual, bool relu, int64_t n)                   \
+    {                                                                                              \
+        affine_body(y, x, v, residual, relu, n);                                                   \
+    }                                                                                              \
+    static target void bn_dx_##set(float *y, const float *dy, const float *x, const float *scale,  \
+                                   const struct nl_cpu_centred *v,                                 \
+                                   const struct nl_cpu_centred *mask, int64_t n)                   \
+    {                                                                                              \
+        bn_dx_body(y, dy, x, scale, v, mask, n);                                                   \
+    }                                                                                              \
+    static target void dab_##set(float *product, float *sum, const float *x, const float *dy,      \
+                                 const float *shift, const struct nl_cpu_centred *mask, int64_t n) \
+    {                                                                                              \
+        dab_body(product, sum, x, dy, shift, mask, n);                                             \
+    }                                                                                              \
+    static target void moments_##set(float *sum, float *square, const float *x,                    \
+                                     const float *shift, int64_t n)                                \
+    {                                                                                              \
+        moments_body(sum, square, x, shift, n);                                                    \
+    }                                                                                              \
+    static target void relu_dx_##set(float *dx, const float *dy, const float *y, int64_t n)        \
+    {                                                                                              \
+        relu_dx_body(dx, dy, y, n);                                                                \
+    }                                                                                              \
+    static target void multiply_##set(float *y, const float *a, const float *b, int64_t n)         \
+    {                                                                                              \
+        multiply_body(y, a, b, n);                                                                 \
+    }                                                                                              \
+    static const struct nl_cpu_vector_train table_##set = {.affine = affine_##set,                 \
+                                                           .bn_dx = bn_dx_##set,                   \
+                                                           .dab = dab_##set,                       \
+                                                           .moments = moments_##set,               \
+                                                           .relu_dx = relu_dx_##set,               \
+                                                           .multiply = multiply_##set}
+
+TABLE(sse2, );
+TABLE(avx2, __attribute__((target("avx2,fma"))));
+TABLE(avx512, __attribute__((target("avx512f,avx512dq,avx512vl,avx512bw,fma"))));
+
+const struct nl_cpu_vector_train *nl_cpu_vector_train(void)
+{
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw"))
+        return &table_avx512;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return &table_avx2;
+    return &table_sse2;
+}

@@ -1,0 +1,40 @@
+/* vector_train.h - loops over rows of channels that only training needs, compiled for several
+ * instruction sets, as vector.h.
+ *
+ * An affine of large activations is centred: x * a + b is computed as (x - centre) * a + rest with
+ * centre = -b / a rounded, so that what is lost to rounding is lost on small numbers.
+ */
+#ifndef NL_VECTOR_TRAIN_H
+#define NL_VECTOR_TRAIN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct nl_cpu_centred {
+    const float *centre, *a, *rest; /* per channel */
+};
+
+struct nl_cpu_vector_train {
+    /* y = act((x - centre) * a + rest [+ residual]); y may be x or residual. */
+    void (*affine)(float *y, const float *x, const struct nl_cpu_centred *v, const float *residual,
+                   bool relu, int64_t n);
+
+    /* y = dy * scale + affine(x, v), dy counting only where affine(x, mask) > 0; mask NULL:
+     * everywhere. y may be dy. */
+    void (*bn_dx)(float *y, const float *dy, const float *x, const float *scale,
+                  const struct nl_cpu_centred *v, const struct nl_cpu_centred *mask, int64_t n);
+
+    /* sum += d, product += d * (x - shift), d = dy where the mask lets it through. */
+    void (*dab)(float *product, float *sum, const float *x, const float *dy, const float *shift,
+                const struct nl_cpu_centred *mask, int64_t n);
+
+    /* sum += x - shift, square += (x - shift)^2 */
+    void (*moments)(float *sum, float *square, const float *x, const float *shift, int64_t n);
+
+    void (*relu_dx)(float *dx, const float *dy, const float *y, int64_t n);
+    void (*multiply)(float *y, const float *a, const float *b, int64_t n);
+};
+
+const struct nl_cpu_vector_train *nl_cpu_vector_train(void);
+
+#endif
