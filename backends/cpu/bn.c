@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { TILE_ELEMENTS = 32768, LEAST_ROWS = 16, MOST_ROWS = 256 };
+enum { TILE_ELEMENTS = 32768, LEAST_ROWS = 16, MOST_ROWS = 256, RUN = 16 };
 
 static int64_t channels_of(const nl_tensor *t)
 {
@@ -18,7 +18,7 @@ static int64_t rows_of(const nl_tensor *t)
     return channels_of(t) ? nl_tensor_count(t) / channels_of(t) : 0;
 }
 
-/* Rows of a tile: a matter of shape alone. Sums of floats run over no more than these. */
+/* Rows of a tile: a matter of shape alone. */
 static int64_t tile_rows(int64_t channels)
 {
     const int64_t rows = TILE_ELEMENTS / (channels + 1);
@@ -210,21 +210,27 @@ static nl_status sums_prepare(struct nl_backend *be, const struct nl_op_desc *de
     return nl_size_add(need->workspace, sums_bytes(&desc->in[0]), &need->workspace);
 }
 
+/* Floats are summed over RUN rows, runs in double: a batch norm's gradient is what is left of large
+ * sums. */
 static void dab_tile(const void *job, int64_t tile, void *scratch)
 {
     const struct rows_job *j = job;
-    const int64_t n = j->channels, first = tile * j->tile;
+    const int64_t n = j->channels, first = tile * j->tile, end = end_of(j, tile);
     const float *shift = j->from + nl_cpu_row_at(&j->x, first);
     float *product = scratch, *sum = product + n;
     double *out = j->sums + tile * 2 * n;
-    memset(product, 0, (size_t)(2 * n) * sizeof *product);
-    for (int64_t row = first; row < end_of(j, tile); row++)
-        j->vector->dab(product, sum, j->from + nl_cpu_row_at(&j->x, row),
-                       j->second + nl_cpu_row_at(&j->other, row), shift,
-                       j->masked ? &j->mask : NULL, n);
-    for (int64_t c = 0; c < n; c++) {
-        out[c] = (double)product[c] + (double)shift[c] * (double)sum[c];
-        out[n + c] = (double)sum[c];
+    memset(out, 0, (size_t)(2 * n) * sizeof *out);
+    for (int64_t row = first; row < end;) {
+        const int64_t stop = nl_cpu_least(row + RUN, end);
+        memset(product, 0, (size_t)(2 * n) * sizeof *product);
+        for (; row < stop; row++)
+            j->vector->dab(product, sum, j->from + nl_cpu_row_at(&j->x, row),
+                           j->second + nl_cpu_row_at(&j->other, row), shift,
+                           j->masked ? &j->mask : NULL, n);
+        for (int64_t c = 0; c < n; c++) {
+            out[c] += (double)product[c] + (double)shift[c] * (double)sum[c];
+            out[n + c] += (double)sum[c];
+        }
     }
 }
 
@@ -275,13 +281,18 @@ static void moments_tile(const void *job, int64_t tile, void *scratch)
     const double rows = (double)(end - first);
     float *sum = scratch, *square = sum + n;
     double *out = j->sums + tile * 2 * n;
-    memset(sum, 0, (size_t)(2 * n) * sizeof *sum);
-    for (int64_t row = first; row < end; row++)
-        j->vector->moments(sum, square, j->from + nl_cpu_row_at(&j->x, row), shift, n);
+    memset(out, 0, (size_t)(2 * n) * sizeof *out);
+    for (int64_t row = first; row < end;) {
+        const int64_t stop = nl_cpu_least(row + RUN, end);
+        memset(sum, 0, (size_t)(2 * n) * sizeof *sum);
+        for (; row < stop; row++)
+            j->vector->moments(sum, square, j->from + nl_cpu_row_at(&j->x, row), shift, n);
+        for (int64_t c = 0; c < 2 * n; c++) out[c] += (double)sum[c];
+    }
     for (int64_t c = 0; c < n; c++) {
-        const double off = (double)sum[c] / rows;
+        const double off = out[c] / rows;
+        out[n + c] -= off * out[c];
         out[c] = (double)shift[c] + off;
-        out[n + c] = (double)square[c] - off * (double)sum[c];
     }
 }
 

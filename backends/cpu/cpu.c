@@ -90,6 +90,7 @@ static const struct nl_impl *const affine_list[] = {&affine, &nl_cpu_affine_cent
 static const struct nl_impl *const affine_dab_list[] = {&nl_cpu_affine_dab, NULL};
 static const struct nl_impl *const bn_dx_list[] = {&nl_cpu_bn_dx, NULL};
 static const struct nl_impl *const bn_sums_list[] = {&nl_cpu_bn_sums, NULL};
+static const struct nl_impl *const pairwise_dx_list[] = {&nl_cpu_pairwise_dx, NULL};
 static const struct nl_impl *const pool_dx_list[] = {&nl_cpu_pool_dx, NULL};
 
 static const struct nl_impl *const conv_list[] = {&nl_cpu_conv_avx512, &nl_cpu_conv_avx2,
@@ -130,6 +131,7 @@ static const struct nl_impl_list impls[] = {
     {NL_OP_AFFINE_DAB, affine_dab_list},
     {NL_OP_BN_DX, bn_dx_list},
     {NL_OP_BN_SUMS, bn_sums_list},
+    {NL_OP_PAIRWISE_DX, pairwise_dx_list},
     {NL_OP_MAX_POOL_DX, pool_dx_list},
     {NL_OP_AVG_POOL_DX, pool_dx_list},
     {NL_OP_SQUARE_SUM, square_sum_list},

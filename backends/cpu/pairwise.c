@@ -10,7 +10,6 @@ enum { QUERIES = 96, KEYS = 512, SMALL = 256, TOGETHER = 16, TILES = 16 };
 bool nl_cpu_pairwise_can(const struct nl_backend *be, const struct nl_op_desc *desc, nl_reason *why)
 {
     if (!nl_cpu_can(be, desc, why)) return false;
-    if (desc->out[1].rank) return nl_decline(why, "does not give the rows' sums");
     for (int i = 0; i < 4; i++) {
         const nl_tensor *t = i < 3 ? &desc->in[i] : &desc->out[0];
         if (t->dim[2] > 1 && (t->stride[2] < t->dim[3] || t->stride[2] > NL_CPU_MULTIPLY_MAX))
@@ -35,6 +34,7 @@ struct nl_cpu_pairwise nl_cpu_pairwise_of(const struct nl_op_desc *desc, const s
                                     .f = desc->attr.pairwise.f,
                                     .norm = desc->attr.pairwise.norm,
                                     .scale = (float)desc->attr.pairwise.scale,
+                                    .row = args->out[1].rank ? args->out[1].data : NULL,
                                     .vector = nl_cpu_vector()};
 }
 
@@ -46,6 +46,7 @@ struct tile {
     float *scores; /* [rows, ld] */
     int64_t ld;
     bool small;
+    float *row;         /* of this tile's queries, NULL where not asked for */
     float top[QUERIES]; /* largest score of each row so far, where f is exp over its sum */
     float sum[QUERIES]; /* of f so far */
 };
@@ -140,6 +141,7 @@ static void normalise(const struct tile *t)
 {
     for (int64_t i = 0; i < t->rows; i++) {
         const float c = t->p->norm == NL_NORM_SUM ? t->sum[i] : (float)t->p->keys;
+        if (t->row) t->row[i] = is_softmax(t->p) ? t->top[i] + logf(c) : c;
         float *y = t->y.data + i * t->y.ld;
         t->p->vector->scale(y, y, 1.0f / c, t->p->width);
     }
@@ -175,6 +177,7 @@ static void attend(const struct cut *cut, int64_t batch, int64_t query, float *s
     t.rows = p->queries - query < cut->rows ? p->queries - query : cut->rows;
     t.q = nl_cpu_batch(p->q, batch);
     t.y = nl_cpu_batch(p->y, batch);
+    if (p->row) t.row = p->row + batch * p->queries + query;
     t.q.data += query * t.q.ld;
     t.y.data += query * t.y.ld;
     for (int64_t key = 0; key < p->keys; key += cut->columns) {

@@ -14,6 +14,8 @@ struct nl_cpu_pairwise {
     nl_affinity f;
     nl_norm norm;
     float scale;
+    float
+        *row; /* [batches, queries]: log-sum-exp of exp over its sum, else C; NULL: not asked for */
     const struct nl_cpu_vector *vector;
 };
 

@@ -187,6 +187,9 @@ static void query_tile(const void *job, int64_t number, void *scratch)
     add_values(s, rows, scores, to, y.ld);
     for (int64_t i = 0; last && i < rows; i++) {
         const float c = s->p.norm == NL_NORM_SUM ? s->sum[query + i] : (float)s->p.keys;
+        if (s->p.row)
+            s->p.row[s->batch * s->p.queries + query + i] =
+                s->p.f == NL_F_EXP && s->p.norm == NL_NORM_SUM ? s->top[query + i] + logf(c) : c;
         s->p.vector->scale(to + i * y.ld, to + i * y.ld, 1.0f / c, s->p.width);
     }
 }

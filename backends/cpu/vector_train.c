@@ -73,6 +73,21 @@ BODY moments_body(float *restrict sum, float *restrict square, const float *x, c
     }
 }
 
+BODY score_dx_body(float *restrict s, const float *restrict w, nl_affinity f, float over, float own,
+                   float scale, int64_t n)
+{
+    if (f == NL_F_EXP) {
+#pragma omp simd
+        for (int64_t i = 0; i < n; i++) s[i] = w[i] * (s[i] - own) * scale;
+    } else if (f == NL_F_RELU) {
+#pragma omp simd
+        for (int64_t i = 0; i < n; i++) s[i] = w[i] > 0 ? (s[i] - own) * (over * scale) : 0.0f;
+    } else {
+#pragma omp simd
+        for (int64_t i = 0; i < n; i++) s[i] = (s[i] - own) * (over * scale);
+    }
+}
+
 BODY relu_dx_body(float *dx, const float *dy, const float *y, int64_t n)
 {
 #pragma omp simd
@@ -108,6 +123,11 @@ BODY multiply_body(float *y, const float *a, const float *b, int64_t n)
     {                                                                                              \
         moments_body(sum, square, x, shift, n);                                                    \
     }                                                                                              \
+    static target void score_dx_##set(float *s, const float *w, nl_affinity f, float over,         \
+                                      float own, float scale, int64_t n)                           \
+    {                                                                                              \
+        score_dx_body(s, w, f, over, own, scale, n);                                               \
+    }                                                                                              \
     static target void relu_dx_##set(float *dx, const float *dy, const float *y, int64_t n)        \
     {                                                                                              \
         relu_dx_body(dx, dy, y, n);                                                                \
@@ -120,6 +140,7 @@ BODY multiply_body(float *y, const float *a, const float *b, int64_t n)
                                                            .bn_dx = bn_dx_##set,                   \
                                                            .dab = dab_##set,                       \
                                                            .moments = moments_##set,               \
+                                                           .score_dx = score_dx_##set,             \
                                                            .relu_dx = relu_dx_##set,               \
                                                            .multiply = multiply_##set}
 

@@ -7,8 +7,7 @@
 #ifndef NL_VECTOR_TRAIN_H
 #define NL_VECTOR_TRAIN_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "src/tensor/ops.h"
 
 struct nl_cpu_centred {
     const float *centre, *a, *rest; /* per channel */
@@ -30,6 +29,10 @@ struct nl_cpu_vector_train {
 
     /* sum += x - shift, square += (x - shift)^2 */
     void (*moments)(float *sum, float *square, const float *x, const float *shift, int64_t n);
+
+    /* s = slope of f where it gave `w` (already over C) * (s - own) * scale */
+    void (*score_dx)(float *s, const float *w, nl_affinity f, float over, float own, float scale,
+                     int64_t n);
 
     void (*relu_dx)(float *dx, const float *dy, const float *y, int64_t n);
     void (*multiply)(float *y, const float *a, const float *b, int64_t n);
