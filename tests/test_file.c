@@ -105,7 +105,7 @@ END_TEST
 
 START_TEST(folders_are_made_with_those_above)
 {
-    char long_name[256];
+    char long_name[300];
     struct stat about;
     ck_assert_int_eq(nl_folder_make(in_folder("a/b//c/")), NL_OK);
     ck_assert_int_eq(nl_folder_make(in_folder("a/b/c")), NL_OK); /* it is there */
