@@ -13,6 +13,13 @@ typedef AVInputFormat nl_av_input_format;
 typedef const AVInputFormat nl_av_input_format;
 #endif
 
+/* What a function that writes for an AVIOContext is given. */
+#if LIBAVFORMAT_VERSION_MAJOR < 61
+typedef uint8_t nl_av_written;
+#else
+typedef const uint8_t nl_av_written;
+#endif
+
 /* The stream's display matrix (9 elements), or NULL. */
 static inline const int32_t *nl_display_matrix(const AVStream *stream)
 {

@@ -2,6 +2,14 @@
 noinst_PROGRAMS += %D%/clipmaker
 %C%_clipmaker_SOURCES = %D%/clipmaker.c
 %C%_clipmaker_CPPFLAGS = $(AM_CPPFLAGS)
-%C%_clipmaker_LDADD = $(FFMPEG_LIBS)
+%C%_clipmaker_LDADD = libnonlocal.la
 
 dist_check_SCRIPTS += %D%/check-cli.sh %D%/check-train.sh
+
+check_PROGRAMS += %D%/test_demo
+%C%_test_demo_SOURCES = %D%/test_demo.c \
+	src/app/crew.c src/app/crew.h src/app/demo_data.c src/app/demo_data.h \
+	src/app/demo_scene.c src/app/demo_scene.h src/app/progress.c src/app/progress.h \
+	src/app/signals.c src/app/signals.h
+%C%_test_demo_CPPFLAGS = $(TEST_CPPFLAGS)
+%C%_test_demo_LDADD = $(TEST_LDADD)

@@ -1,82 +1,27 @@
 #include "tests/clip_maker.h"
 
+#include "reader/writer.h"
+#include "src/core/memory.h"
+
 #include <check.h>
-#include <libavcodec/avcodec.h>
-#include <libavformat/avformat.h>
 #include <string.h>
 
-struct writer {
-    AVFormatContext *format;
-    AVStream *stream;
-    AVCodecContext *encoder;
-    AVPacket *packet;
-    AVFrame *frame;
-};
-
-static void must(int rc)
+void nl_make_clip(const char *path, int width, int height, int frames, nl_grey_fn *grey)
 {
-    ck_assert_int_ge(rc, 0);
-}
-
-static void begin(struct writer *w, const char *path, int width, int height)
-{
-    const AVCodec *codec = avcodec_find_encoder(AV_CODEC_ID_FFV1);
-    must(avformat_alloc_output_context2(&w->format, NULL, "matroska", path));
-    w->stream = avformat_new_stream(w->format, NULL);
-    w->encoder = avcodec_alloc_context3(codec);
-    w->encoder->width = width;
-    w->encoder->height = height;
-    w->encoder->pix_fmt = AV_PIX_FMT_YUV420P;
-    w->encoder->time_base = (AVRational){1, 25};
-    w->encoder->thread_count = 1;
-    must(avcodec_open2(w->encoder, codec, NULL));
-    must(avcodec_parameters_from_context(w->stream->codecpar, w->encoder));
-    w->stream->time_base = w->encoder->time_base;
-    must(avio_open(&w->format->pb, path, AVIO_FLAG_WRITE));
-    must(avformat_write_header(w->format, NULL));
-    w->packet = av_packet_alloc();
-    w->frame = av_frame_alloc();
-    w->frame->format = AV_PIX_FMT_YUV420P;
-    w->frame->width = width;
-    w->frame->height = height;
-    must(av_frame_get_buffer(w->frame, 0));
-}
-
-static void paint(AVFrame *frame, int index, nl_luma_fn *luma)
-{
-    const int rows = (frame->height + 1) / 2;
-    must(av_frame_make_writable(frame));
-    for (int y = 0; y < frame->height; y++)
-        for (int x = 0; x < frame->width; x++)
-            frame->data[0][y * frame->linesize[0] + x] = luma(index, x, y);
-    for (int plane = 1; plane < 3; plane++)
-        memset(frame->data[plane], 128, (size_t)frame->linesize[plane] * (size_t)rows);
-    frame->pts = index;
-}
-
-static void write_packets(struct writer *w)
-{
-    while (avcodec_receive_packet(w->encoder, w->packet) == 0) {
-        av_packet_rescale_ts(w->packet, w->encoder->time_base, w->stream->time_base);
-        must(av_interleaved_write_frame(w->format, w->packet));
-    }
-}
-
-void nl_make_clip(const char *path, int width, int height, int frames, nl_luma_fn *luma)
-{
-    struct writer w = {.format = NULL};
-    begin(&w, path, width, height);
+    const struct nl_writer_spec spec = {.width = width, .height = height, .key_interval = 12};
+    const struct nl_image image = {NULL, 3 * (size_t)width, width, height};
+    struct nl_writer *writer;
+    uint8_t *pixels = NULL;
+    ck_assert_int_eq(nl_calloc((size_t)height, image.stride, &pixels), NL_OK);
+    ck_assert_msg(nl_writer_open(path, &spec, &writer) == NL_OK, "%s", nl_error());
     for (int i = 0; i < frames; i++) {
-        paint(w.frame, i, luma);
-        must(avcodec_send_frame(w.encoder, w.frame));
-        write_packets(&w);
+        for (int y = 0; y < height; y++)
+            for (int x = 0; x < width; x++)
+                memset(pixels + (size_t)y * image.stride + 3 * (size_t)x, grey(i, x, y), 3);
+        struct nl_image frame = image;
+        frame.data = pixels;
+        ck_assert_msg(nl_writer_add(writer, &frame) == NL_OK, "%s", nl_error());
     }
-    must(avcodec_send_frame(w.encoder, NULL));
-    write_packets(&w);
-    must(av_write_trailer(w.format));
-    must(avio_closep(&w.format->pb));
-    av_frame_free(&w.frame);
-    av_packet_free(&w.packet);
-    avcodec_free_context(&w.encoder);
-    avformat_free_context(w.format);
+    ck_assert_msg(nl_writer_finish(writer) == NL_OK, "%s", nl_error());
+    nl_free(pixels);
 }

@@ -103,6 +103,29 @@ START_TEST(what_cannot_be_written_is_said)
 }
 END_TEST
 
+START_TEST(folders_are_made_with_those_above)
+{
+    char long_name[300];
+    struct stat about;
+    ck_assert_int_eq(nl_folder_make(in_folder("a/b//c/")), NL_OK);
+    ck_assert_int_eq(nl_folder_make(in_folder("a/b/c")), NL_OK); /* it is there */
+    ck_assert_int_eq(stat(in_folder("a/b/c"), &about), 0);
+    ck_assert(S_ISDIR(about.st_mode));
+    put("file", "text");
+    ck_assert_int_eq(nl_folder_make(in_folder("file")), NL_EIO);
+    ck_assert_ptr_nonnull(strstr(nl_error(), "is a file, want a folder"));
+    ck_assert_int_eq(nl_folder_make(in_folder("file/a")), NL_EIO);
+    memset(long_name, 'x', sizeof long_name - 1);
+    long_name[sizeof long_name - 1] = '\0';
+    ck_assert_int_eq(nl_folder_make(long_name), NL_EIO);
+    ck_assert_int_eq(nl_folder_make(""), NL_EIO);
+    unlink(in_folder("file"));
+    rmdir(in_folder("a/b/c"));
+    rmdir(in_folder("a/b"));
+    rmdir(in_folder("a"));
+}
+END_TEST
+
 START_TEST(only_regular_files_of_a_bearable_size_are_read)
 {
     char *text = NULL;
@@ -135,6 +158,7 @@ int main(void)
     tcase_add_test(tc, a_file_is_written_whole_read_and_mapped);
     tcase_add_test(tc, an_unfinished_or_failed_write_leaves_the_old_file);
     tcase_add_test(tc, what_cannot_be_written_is_said);
+    tcase_add_test(tc, folders_are_made_with_those_above);
     tcase_add_test(tc, only_regular_files_of_a_bearable_size_are_read);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);

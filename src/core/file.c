@@ -71,6 +71,32 @@ nl_status nl_file_read(const char *path, size_t limit, char **text, size_t *size
     return st;
 }
 
+/* A folder whose parent exists. */
+static nl_status make_one(const char *path)
+{
+    struct stat about;
+    if (mkdir(path, 0777) == 0) return NL_OK;
+    if (errno != EEXIST) return failed(path, strerror(errno));
+    if (stat(path, &about) != 0) return failed(path, strerror(errno));
+    return S_ISDIR(about.st_mode) ? NL_OK : failed(path, "is a file, want a folder");
+}
+
+nl_status nl_folder_make(const char *path)
+{
+    char *part = NULL;
+    NL_TRY(nl_copy_text(path, &part));
+    nl_status st = NL_OK;
+    for (char *c = part; st == NL_OK && *c; c++) {
+        if (*c != '/' || c == part || c[-1] == '/') continue;
+        *c = '\0';
+        st = make_one(part);
+        *c = '/';
+    }
+    if (st == NL_OK) st = make_one(part);
+    nl_free(part);
+    return st;
+}
+
 nl_status nl_file_map(const char *path, struct nl_file_map *map)
 {
     int fd;

@@ -16,6 +16,9 @@ nl_status nl_file_open(const char *path, int *fd, size_t *size) NL_MUST_CHECK;
  * be read or is over `limit` bytes; NL_ENOMEM. */
 nl_status nl_file_read(const char *path, size_t limit, char **text, size_t *size) NL_MUST_CHECK;
 
+/* Makes a folder and those above it where they are missing. NL_EIO with the path and the reason. */
+nl_status nl_folder_make(const char *path) NL_MUST_CHECK;
+
 /* A regular file's bytes, read-only, in memory that the system fills on demand. */
 struct nl_file_map {
     const unsigned char *data; /* NULL for an empty file */
