@@ -5,10 +5,7 @@ nonlocal_SOURCES += %D%/main.c %D%/command.h %D%/args.c %D%/flags.c %D%/flags.h 
 	%D%/session.c %D%/session.h %D%/trainer.c %D%/trainer.h %D%/schedule.c %D%/schedule.h %D%/load.c %D%/load.h \
 	%D%/cmd_predict.c %D%/cmd_forward.c %D%/cmd_clip.c %D%/cmd_init.c %D%/cmd_convert.c \
 	%D%/cmd_info.c %D%/cmd_bench.c %D%/bench_data.c %D%/bench_data.h \
-<<<<<<< HEAD
-	%D%/bench_train.c %D%/bench_train.h %D%/train.h \
-	%D%/train_data.c %D%/train_folder.c %D%/train_log.c %D%/checkpoint.c %D%/validate.c %D%/precise_bn.c %D%/cmd_bn_recompute.c \
-	%D%/cmd_train.c
-=======
+	%D%/bench_train.c %D%/bench_train.h %D%/train.h %D%/train_data.c %D%/train_folder.c \
+	%D%/train_log.c %D%/checkpoint.c %D%/validate.c %D%/precise_bn.c %D%/cmd_bn_recompute.c \
+	%D%/cmd_train.c \
 	%D%/crew.c %D%/crew.h %D%/demo_scene.c %D%/demo_scene.h %D%/demo_data.c %D%/demo_data.h
->>>>>>> 9ad57cc3911f6620e6f91ff966b447b76cb11791
