@@ -29,15 +29,16 @@ enum {
     NL_CMD_OPTIONS = 128,
     NL_CMD_TRAIN = 256,
     NL_CMD_BN_RECOMPUTE = 512,
+    NL_CMD_EVAL = 1024,
 };
 
 /* Flags that are no configuration keys. Texts are borrowed from argv; NULL: not given. */
 struct nl_flags {
     const char *config, *weights, *json, *views, *input, *output, *layer, *to, *from, *mode, *shape;
-    const char *pretrain, *resume, *save_dir;
+    const char *pretrain, *resume, *save_dir, *rescore;
     int64_t threads, seed, log_interval, infer_topk, temporal, spatial, batch, crop, repeat;
     int64_t valid_interval, save_steps, batches;
-    bool fix_random_seed, scale_lr;
+    bool fix_random_seed, scale_lr, early_stop;
     bool has_seed, per_op, bare_json, train, backward, allow_missing, markdown, help;
     int use_gpu;       /* nl_use_gpu */
     const char **rest; /* bare arguments; the array is nl_args_clear's */
@@ -71,6 +72,7 @@ nl_status nl_cmd_info(struct nl_run *run);
 nl_status nl_cmd_bench(struct nl_run *run);
 nl_status nl_cmd_options(struct nl_run *run);
 nl_status nl_cmd_train(struct nl_run *run);
+nl_status nl_cmd_eval(struct nl_run *run);
 nl_status nl_cmd_bn_recompute(struct nl_run *run);
 
 /* Reads argv after the command's name into run->args and run->settings (flags and --set as

@@ -11,6 +11,8 @@
 
 const struct nl_command nl_commands[] = {
     {"train", "Trains a network from lists of videos", "", NL_CMD_TRAIN, nl_cmd_train},
+    {"eval", "Accuracy over a list of labelled videos, all views of each", "", NL_CMD_EVAL,
+     nl_cmd_eval},
     {"predict", "Classes of videos", "[VIDEO|FOLDER...] ", NL_CMD_PREDICT, nl_cmd_predict},
     {"forward", "Clips in a .npy file to probabilities or a layer's activation", "", NL_CMD_FORWARD,
      nl_cmd_forward},
@@ -32,7 +34,6 @@ static int usage_error(const char *line)
     return NL_EXIT_USAGE;
 }
 
-/* eval has its name taken, so that the original's scripts get a clear answer. */
 static int unknown_command(const char *name)
 {
     const char *known[NL_COUNT(nl_commands)];
@@ -41,12 +42,8 @@ static int unknown_command(const char *name)
     for (const struct nl_command *c = nl_commands; c->name; c++) known[n++] = c->name;
     known[n] = NULL;
     const char *near = nl_suggest(name, known);
-    if (strcmp(name, "eval") == 0)
-        snprintf(line, sizeof line, "%s is not part of this release; see CHANGELOG.md", name);
-    else
-        snprintf(line, sizeof line, "unknown command %s%s%s",
-                 nl_text_escape(name, shown, sizeof shown),
-                 near ? "; the nearest is " : "; see nonlocal --help", near ? near : "");
+    snprintf(line, sizeof line, "unknown command %s%s%s", nl_text_escape(name, shown, sizeof shown),
+             near ? "; the nearest is " : "; see nonlocal --help", near ? near : "");
     return usage_error(line);
 }
 

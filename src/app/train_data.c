@@ -1,59 +1,13 @@
+#include "src/app/lists.h"
 #include "src/app/train.h"
 #include "src/core/log.h"
 #include "src/core/memory.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 static const struct nl_sampling *sampling_of(const struct nl_train *train, bool valid)
 {
     return valid ? &train->config->valid.sampling : &train->config->train.sampling;
-}
-
-/* Labels 1..N where 0..N-1 are wanted are a common slip. */
-static nl_status check_labels(const struct nl_inputs *inputs, const char *list, int classes)
-{
-    bool zero = false, all_above = true;
-    for (int i = 0; i < inputs->count; i++) {
-        zero = zero || inputs->list[i].label == 0;
-        all_above = all_above && inputs->list[i].label >= 1 && inputs->list[i].label <= classes;
-    }
-    for (int i = 0; i < inputs->count; i++) {
-        const struct nl_input *input = &inputs->list[i];
-        if (input->label >= 0 && input->label < classes) continue;
-        return nl_fail(NL_EUSAGE, "%s:%d: label %lld, want 0 to %d%s", list, input->line,
-                       (long long)input->label, classes - 1,
-                       all_above && !zero ? "; the list seems to count from 1" : "");
-    }
-    return NL_OK;
-}
-
-struct named {
-    const char *path;
-    int line;
-};
-
-static int by_path(const void *a, const void *b)
-{
-    const struct named *one = a, *two = b;
-    const int order = strcmp(one->path, two->path);
-    return order ? order : one->line - two->line;
-}
-
-static nl_status check_twice(const struct nl_inputs *inputs, const char *list)
-{
-    struct named *names = NULL;
-    nl_status st = NL_OK;
-    NL_TRY(nl_calloc((size_t)inputs->count, sizeof *names, &names));
-    for (int i = 0; i < inputs->count; i++)
-        names[i] = (struct named){inputs->list[i].path, inputs->list[i].line};
-    qsort(names, (size_t)inputs->count, sizeof *names, by_path);
-    for (int i = 1; st == NL_OK && i < inputs->count; i++)
-        if (strcmp(names[i - 1].path, names[i].path) == 0)
-            st = nl_fail(NL_EUSAGE, "%s:%d: %s is in line %d already", list, names[i].line,
-                         names[i].path, names[i - 1].line);
-    nl_free(names);
-    return st;
 }
 
 nl_status nl_train_lists(struct nl_train *train, bool valid)
@@ -65,8 +19,8 @@ nl_status nl_train_lists(struct nl_train *train, bool valid)
     NL_REQUIRE(inputs->list[0].index < 0 && inputs->list[0].columns == 2, NL_EUSAGE,
                "%s: %d column%s; want PATH LABEL", list, inputs->list[0].columns,
                inputs->list[0].columns == 1 ? "" : "s");
-    NL_TRY(check_labels(inputs, list, train->config->model.num_classes));
-    NL_TRY(check_twice(inputs, list));
+    NL_TRY(nl_list_check_labels(inputs, list, train->config->model.num_classes));
+    NL_TRY(nl_list_check_twice(inputs, list));
     NL_TRY(nl_calloc((size_t)inputs->count, sizeof **train->samples, &train->samples[valid]));
     for (int i = 0; i < inputs->count; i++)
         train->samples[valid][i] = (struct nl_sample){inputs->list[i].path, inputs->list[i].label};

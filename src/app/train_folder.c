@@ -1,5 +1,6 @@
 /* save_dir: made, tried, and told from that of another run. */
 #include "reader/hash.h"
+#include "src/app/lists.h"
 #include "src/app/train.h"
 #include "src/core/file.h"
 #include "src/core/log.h"
@@ -15,46 +16,6 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-
-static nl_status make_folder(const char *path)
-{
-    struct nl_text part = {.data = NULL};
-    struct stat about;
-    nl_status st = NL_OK;
-    for (const char *end = path; st == NL_OK && *end;) {
-        end += strspn(end, "/");
-        end += strcspn(end, "/");
-        nl_text_clear(&part);
-        nl_text_add(&part, "%.*s", (int)(end - path), path);
-        st = nl_text_check(&part);
-        if (st == NL_OK && mkdir(part.data, 0777) != 0 && errno != EEXIST && errno != EISDIR &&
-            !(errno == EROFS && stat(part.data, &about) == 0))
-            st = nl_fail(NL_EUSAGE, "--save_dir: cannot make %s: %s", part.data, strerror(errno));
-    }
-    nl_text_clear(&part);
-    if (st == NL_OK && (stat(path, &about) != 0 || !S_ISDIR(about.st_mode)))
-        st = nl_fail(NL_EUSAGE, "--save_dir: %s is no folder", path);
-    return st;
-}
-
-/* Writing is tried, since permissions alone do not tell. */
-static nl_status try_folder(const char *folder)
-{
-    struct nl_text path = {.data = NULL};
-    nl_text_add(&path, "%s/.nonlocal-XXXXXX", folder);
-    nl_status st = nl_text_check(&path);
-    if (st == NL_OK) {
-        const int fd = mkstemp(path.data);
-        if (fd < 0)
-            st = nl_fail(NL_EUSAGE, "--save_dir: cannot write to %s: %s", folder, strerror(errno));
-        else {
-            close(fd);
-            unlink(path.data);
-        }
-    }
-    nl_text_clear(&path);
-    return st;
-}
 
 /* What a kill left of a file that was being written. */
 static void remove_leftovers(const char *folder)
@@ -184,8 +145,7 @@ static nl_status write_manifest(const struct nl_train *train, const char *path)
 nl_status nl_train_folder(struct nl_train *train, bool resumed)
 {
     struct nl_text path = {.data = NULL};
-    NL_TRY(make_folder(train->save_dir));
-    NL_TRY(try_folder(train->save_dir));
+    NL_TRY(nl_folder_ready("--save_dir", train->save_dir));
     nl_text_add(&path, "%s/manifest.json", train->save_dir);
     nl_status st = nl_text_check(&path);
     if (st == NL_OK) {

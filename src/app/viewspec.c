@@ -19,28 +19,52 @@ static nl_status read_views(const char *text, struct nl_view_spec *spec)
     return NL_OK;
 }
 
-nl_status nl_view_spec(const struct nl_run *run, struct nl_view_spec *spec)
+/* What PREDICT and EVAL differ in. */
+struct section {
+    const char *name;
+    const struct nl_sampling *sampling;
+    int num_test_clips, use_multi_crop;
+};
+
+static nl_status make_spec(const struct nl_run *run, const struct section *section,
+                           struct nl_view_spec *spec)
 {
     const struct nl_config *config = &run->settings.config;
-    const struct nl_sampling *sampling = &config->infer.sampling;
-    const int crops = crops_of(config->infer.use_multi_crop);
+    const struct nl_sampling *sampling = section->sampling;
+    const int crops = crops_of(section->use_multi_crop);
     *spec = (struct nl_view_spec){.length = sampling->video_length,
                                   .rate = sampling->sample_rate,
-                                  .positions = config->infer.num_test_clips / crops,
+                                  .positions = section->num_test_clips / crops,
                                   .crops = crops,
                                   .short_side = sampling->jitter_scales[0],
                                   .crop = sampling->crop_size,
                                   .mean = config->model.image_mean,
                                   .std = config->model.image_std};
     if (run->args.views) NL_TRY(read_views(run->args.views, spec));
-    NL_REQUIRE(spec->positions >= 1, NL_EUSAGE,
-               "INFER.num_test_clips %d is less than one position of %d crops",
-               config->infer.num_test_clips, crops);
+    NL_REQUIRE(run->args.views || section->num_test_clips % crops == 0, NL_EUSAGE,
+               "%s.num_test_clips %d is no multiple of %d crops (use_multi_crop %d)", section->name,
+               section->num_test_clips, crops, section->use_multi_crop);
     NL_REQUIRE(sampling->jitter_scales[0] == sampling->jitter_scales[1], NL_EUSAGE,
-               "INFER.jitter_scales: prediction has one scale, want both the same, got %d and %d",
-               sampling->jitter_scales[0], sampling->jitter_scales[1]);
+               "%s.jitter_scales: views have one scale, want both the same, got %d and %d",
+               section->name, sampling->jitter_scales[0], sampling->jitter_scales[1]);
     NL_REQUIRE(spec->short_side >= spec->crop, NL_EUSAGE,
-               "INFER.crop_size %d is larger than the short side, %d (INFER.jitter_scales)",
-               spec->crop, spec->short_side);
+               "%s.crop_size %d is larger than the short side, %d (%s.jitter_scales)",
+               section->name, spec->crop, spec->short_side, section->name);
     return NL_OK;
+}
+
+nl_status nl_view_spec(const struct nl_run *run, struct nl_view_spec *spec)
+{
+    const struct nl_config *config = &run->settings.config;
+    const struct section section = {"INFER", &config->infer.sampling, config->infer.num_test_clips,
+                                    config->infer.use_multi_crop};
+    return make_spec(run, &section, spec);
+}
+
+nl_status nl_view_spec_test(const struct nl_run *run, struct nl_view_spec *spec)
+{
+    const struct nl_config *config = &run->settings.config;
+    const struct section section = {"TEST", &config->test.sampling, config->test.num_test_clips,
+                                    config->test.use_multi_crop};
+    return make_spec(run, &section, spec);
 }

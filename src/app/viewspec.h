@@ -9,4 +9,7 @@
  * NL_EUSAGE. */
 nl_status nl_view_spec(const struct nl_run *run, struct nl_view_spec *spec) NL_MUST_CHECK;
 
+/* The same of TEST, for evaluation. */
+nl_status nl_view_spec_test(const struct nl_run *run, struct nl_view_spec *spec) NL_MUST_CHECK;
+
 #endif

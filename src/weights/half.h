@@ -25,4 +25,24 @@ static inline float nl_f16_to_float(uint16_t half)
     return half & 0x8000 ? -value : value;
 }
 
+/* Rounded to nearest, ties to even; too large becomes infinite. */
+static inline uint16_t nl_float_to_f16(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    const uint16_t sign = (uint16_t)(bits >> 16 & 0x8000);
+    const uint32_t size = bits & 0x7FFFFFFFU;
+    if (size > 0x7F800000U) return sign | 0x7E00;  /* NaN */
+    if (size >= 0x477FF000U) return sign | 0x7C00; /* 65520 and more */
+    if (size < 0x33000001U) return sign;           /* 2^-25 and less */
+    const int exponent = (int)(size >> 23) - 127;
+    const uint32_t fraction = (size & 0x7FFFFFU) | 0x800000U;
+    const int cut = exponent < -14 ? -exponent - 1 : 13; /* bits that go */
+    const uint32_t kept = fraction >> cut, rest = fraction & ((1U << cut) - 1),
+                   half = 1U << (cut - 1);
+    const uint32_t rounded = kept + (rest > half || (rest == half && (kept & 1)));
+    const uint32_t base = exponent < -14 ? 0 : (uint32_t)(exponent + 14) << 10;
+    return (uint16_t)(sign | (base + rounded));
+}
+
 #endif

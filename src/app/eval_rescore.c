@@ -1,0 +1,103 @@
+/* Accuracies of some of the views that an evaluation stored. */
+#include "src/app/eval.h"
+#include "src/core/memory.h"
+#include "src/weights/state.h"
+
+#include <stdio.h>
+
+/* What is asked for of what is there: every `step`-th position; all crops, or the middle one. */
+struct subset {
+    int positions, crops; /* stored */
+    int step, wanted;     /* wanted: crops */
+};
+
+static nl_status read_subset(const struct nl_state *state, const char *views, struct subset *s)
+{
+    const char *stored = nl_state_meta(state, "views");
+    int positions, crops;
+    char end;
+    NL_REQUIRE(stored && sscanf(stored, "%dx%d%c", &s->positions, &s->crops, &end) == 2 &&
+                   s->positions > 0 && s->crops > 0,
+               NL_EIO, "%s: no views of an evaluation", state->path);
+    s->step = 1;
+    s->wanted = s->crops;
+    if (!views) return NL_OK;
+    NL_REQUIRE(sscanf(views, "%dx%d%c", &positions, &crops, &end) == 2 && positions > 0 &&
+                   s->positions % positions == 0 &&
+                   (crops == s->crops || (crops == 1 && s->crops == 3)),
+               NL_EUSAGE,
+               "--views: want TxS with T a divisor of %d and S %d%s (stored: %s), got \"%.32s\"",
+               s->positions, s->crops, s->crops == 3 ? " or 1" : "", stored, views);
+    s->step = s->positions / positions;
+    s->wanted = crops;
+    return NL_OK;
+}
+
+static nl_status add_video(struct nl_eval *e, const struct nl_entry *views, const struct subset *s,
+                           int per_position)
+{
+    const int i = e->done++, first = s->wanted == s->crops ? 0 : s->crops / 2;
+    struct nl_verdict *v = &e->all[i];
+    double whole = 0;
+    NL_TRY(nl_verdict_new(e, v));
+    for (int t = 0; t < s->positions; t += s->step)
+        for (int c = first; c < first + s->wanted; c++) {
+            const size_t at = (((size_t)i * (size_t)e->slots) + (size_t)(t * per_position + c)) *
+                              (size_t)e->classes;
+            int best = 0;
+            double sum = 0, most = -1;
+            for (int k = 0; k < e->classes; k++) {
+                const double p = nl_entry_value(views, at + (size_t)k);
+                v->score[k] += p;
+                sum += p;
+                if (p > most) {
+                    most = p;
+                    best = k;
+                }
+            }
+            whole += sum;
+            v->views++;
+            v->clips++;
+            v->clips_right += best == e->labels[i];
+        }
+    v->status = whole == 0; /* a broken video has no probabilities */
+    if (v->status) v->clips = v->clips_right = 0;
+    return NL_OK;
+}
+
+static nl_status rescore(struct nl_eval *e, const struct nl_state *state, const char *wanted)
+{
+    const struct nl_entry *views = nl_state_find(state, "views"),
+                          *labels = nl_state_find(state, "labels");
+    struct subset subset;
+    NL_TRY(read_subset(state, wanted, &subset));
+    NL_REQUIRE(views && labels && views->rank == 3 && labels->rank == 1 &&
+                   labels->dim[0] == views->dim[0] && views->dim[1] % subset.positions == 0,
+               NL_EIO, "%s: no views of an evaluation", state->path);
+    const int count = (int)views->dim[0];
+    e->slots = (int)views->dim[1];
+    e->classes = (int)views->dim[2];
+    NL_TRY(nl_calloc((size_t)count + 1, sizeof *e->labels, &e->labels));
+    NL_TRY(nl_calloc((size_t)count + 1, sizeof *e->all, &e->all));
+    for (int i = 0; i < count; i++) {
+        e->labels[i] = (int64_t)nl_entry_value(labels, (size_t)i);
+        NL_REQUIRE(e->labels[i] >= 0 && e->labels[i] < e->classes, NL_EIO,
+                   "%s: label %lld of video %d is out of range", state->path,
+                   (long long)e->labels[i], i);
+        NL_TRY(add_video(e, views, &subset, e->slots / subset.positions));
+    }
+    return nl_eval_report(e);
+}
+
+nl_status nl_eval_rescore(struct nl_run *run)
+{
+    struct nl_eval e = {.run = run};
+    struct nl_state state;
+    NL_TRY(nl_state_load(run->args.rescore, NULL, &state));
+    const nl_status st = rescore(&e, &state, run->args.views);
+    for (int i = 0; i < e.done; i++) nl_verdict_clear(&e.all[i]);
+    nl_free(e.all);
+    nl_free(e.labels);
+    nl_state_clear(&state);
+    return st;
+}

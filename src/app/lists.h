@@ -1,0 +1,17 @@
+/* lists.h - what is wrong with a list of labelled videos, and folders that results go to. */
+#ifndef NL_LISTS_H
+#define NL_LISTS_H
+
+#include "src/app/inputs.h"
+
+/* NL_EUSAGE with file and line for a label that is not 0 to classes - 1. */
+nl_status nl_list_check_labels(const struct nl_inputs *inputs, const char *list,
+                               int classes) NL_MUST_CHECK;
+
+/* NL_EUSAGE with both lines for a path that comes twice. */
+nl_status nl_list_check_twice(const struct nl_inputs *inputs, const char *list) NL_MUST_CHECK;
+
+/* Makes the folder with those above it and tries to write there. NL_EUSAGE naming `flag`. */
+nl_status nl_folder_ready(const char *flag, const char *folder) NL_MUST_CHECK;
+
+#endif
