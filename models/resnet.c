@@ -218,7 +218,7 @@ static nl_status head(struct builder *b, struct nl_model_ends *ends)
     nl_value y;
     NL_REQUIRE(res5->dim[2] >= window && res5->dim[3] >= window, NL_EUSAGE,
                "the clip is too small for the head: res5 is %lldx%lld, its window %dx%d (from "
-               "TRAIN.crop_size %d)",
+               "TRAIN.crop_size %d: lower that too)",
                (long long)res5->dim[2], (long long)res5->dim[3], window, window,
                b->config->train.sampling.crop_size);
     NL_TRY(nl_layer_pool(b->g, NL_OP_AVG_POOL, "pool5", kernel, (const int[]){1, 1, 1}, b->x, &y));

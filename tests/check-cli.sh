@@ -96,7 +96,7 @@ for name in text.mp4 empty.mp4 none.mp4; do holds grep -q "skipped: .*$name" "$s
 W=
 refuses 2 "NONLOCAL.pdparams" predict --model_name=NONLOCAL --weights=$W --video_path="$scratch/one.avi"
 refuses 2 "unknown command pridect; the nearest is predict" pridect
-refuses 2 "not part of this release" train
+refuses 1 "No such file" train --seed=1 --save_dir="$scratch/run" --set TRAIN.filelist=/nowhere/list.txt
 refuses 2 "unknown flag --wieghts; the nearest is --weights" predict --wieghts=x
 refuses 2 "--threads: want an integer from 1 to 1024" info --threads=0
 refuses 2 "--use_gpu: want True, False or auto" info --use_gpu=maybe

@@ -33,7 +33,7 @@ static nl_status save(struct nl_train *train, const char *path, const char *conf
     NL_REQUIRE(at, NL_ENOMEM, "out of memory for the checkpoint's metadata");
     const struct nl_meta meta[2] = {{key_config, (char *)(uintptr_t)config}, {key_training, at}};
     const nl_status st = nl_params_save(&train->session.model.params, path, meta, 2, true);
-    free(at);
+    nl_free(at);
     return st;
 }
 
@@ -126,9 +126,9 @@ nl_status nl_checkpoint_newest(const char *folder, char **path)
     NL_REQUIRE(count >= 0, NL_EIO, "%s: %s", folder, strerror(errno));
     for (int i = 0; i < count; i++) {
         if (st == NL_OK) st = consider(folder, entries[i]->d_name, path, &newest);
-        free(entries[i]);
+        nl_free(entries[i]); /* of malloc, as all that nl_free takes */
     }
-    free(entries);
+    nl_free(entries);
     return st;
 }
 

@@ -1,4 +1,5 @@
 #include "src/app/command.h"
+#include "src/app/inputs.h"
 #include "src/app/viewspec.h"
 #include "src/core/memory.h"
 #include "src/tensor/npy.h"
@@ -31,6 +32,7 @@ nl_status nl_cmd_clip(struct nl_run *run)
     float *clip = NULL;
     NL_REQUIRE(*path && run->args.output && run->args.temporal >= 0, NL_EUSAGE,
                "want --video_path=FILE --temporal=I --spatial=J --output=CLIP.npy");
+    NL_TRY(nl_is_no_input("--output", run->args.output, path));
     NL_TRY(nl_settings_resolve(&run->settings));
     NL_TRY(nl_view_spec(run, &spec));
     NL_TRY(nl_calloc((size_t)spec.length * (size_t)spec.crop * (size_t)spec.crop * 3, sizeof *clip,

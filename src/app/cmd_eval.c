@@ -168,6 +168,17 @@ static bool is_decided(const struct run_of_list *r)
     return first - second > r->left;
 }
 
+/* A NaN would win or lose by accident. */
+static nl_status check_finite(const struct run_of_list *r)
+{
+    const int n = r->filled * r->e.classes;
+    for (int i = 0; i < n; i++)
+        NL_REQUIRE(isfinite(r->probability[i]), NL_EIO,
+                   "%s: the network's probabilities are not finite",
+                   r->e.inputs.list[r->e.done].path);
+    return NL_OK;
+}
+
 static void add_view(struct run_of_list *r, const struct waiting *w, const double *p)
 {
     const int classes = r->e.classes;
@@ -190,6 +201,7 @@ static nl_status run_batch(struct run_of_list *r)
 {
     if (r->filled == 0) return NL_OK;
     if (!r->stopped) NL_TRY(nl_engine_predict(&r->engine, r->clips, r->probability));
+    if (!r->stopped) NL_TRY(check_finite(r));
     for (int i = 0; i < r->filled && !r->stopped; i++)
         if (r->waiting[i].weight)
             add_view(r, &r->waiting[i], r->probability + (size_t)i * (size_t)r->e.classes);

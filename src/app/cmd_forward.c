@@ -1,7 +1,10 @@
 #include "src/app/command.h"
+#include "src/app/inputs.h"
 #include "src/app/session.h"
 #include "src/core/memory.h"
 #include "src/tensor/npy.h"
+
+#include <math.h>
 
 /* (N,C,S) to (N,S,C), or back: the field's layout to ours, S running over T,H,W. */
 static void swap_axes(const float *in, float *out, int64_t n, int64_t c, int64_t s)
@@ -53,6 +56,17 @@ static nl_status write_output(const char *path, const nl_tensor *t, const double
     return st;
 }
 
+/* NaN and Inf in a clip, or weights that make numbers overflow, are no result. */
+static nl_status check_finite(const nl_tensor *t, const double *values)
+{
+    const int64_t one = nl_tensor_count(t) / t->dim[0];
+    for (int64_t i = 0; i < nl_tensor_count(t); i++)
+        NL_REQUIRE(isfinite(values[i]), NL_EIO,
+                   "clip %lld: the output is not finite (clip or weights out of range?)",
+                   (long long)(i / one));
+    return NL_OK;
+}
+
 static nl_status run_clips(struct nl_engine *engine, const float *clips, const char *output)
 {
     const nl_value wanted = engine->layer != NL_NONE ? engine->layer : engine->ends.probability;
@@ -61,6 +75,7 @@ static nl_status run_clips(struct nl_engine *engine, const float *clips, const c
     NL_TRY(nl_calloc((size_t)nl_tensor_count(&t), sizeof *values, &values));
     nl_status st = nl_engine_run(engine, clips);
     if (st == NL_OK) st = nl_engine_read(engine, wanted, values);
+    if (st == NL_OK) st = check_finite(&t, values);
     if (st == NL_OK) st = write_output(output, &t, values);
     nl_free(values);
     return st;
@@ -74,6 +89,8 @@ nl_status nl_cmd_forward(struct nl_run *run)
     float *clips = NULL;
     NL_REQUIRE(run->args.input && run->args.output, NL_EUSAGE,
                "want --input=CLIPS.npy and --output=OUT.npy");
+    NL_TRY(nl_is_no_input("--output", run->args.output, run->args.input));
+    NL_TRY(nl_is_no_input("--output", run->args.output, run->args.weights));
     nl_status st = read_clips(run->args.input, &clips, &at);
     if (st == NL_OK) st = nl_session_open(&session, run, NL_WEIGHTS_NEEDED);
     if (st == NL_OK) st = nl_engine_open(&engine, &session, &at, run->args.layer);

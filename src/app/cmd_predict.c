@@ -10,7 +10,9 @@
 #include "src/core/log.h"
 #include "src/core/memory.h"
 
+#include <math.h>
 #include <string.h>
+#include <unistd.h>
 
 /* A clip that waits in the batch, and whose video it counts for. */
 struct waiting {
@@ -55,8 +57,14 @@ static nl_status find_inputs(struct predict *p)
     const struct nl_config *config = &p->run->settings.config;
     for (int i = 0; i < args->n_rest; i++) NL_TRY(nl_inputs_add_path(&p->inputs, args->rest[i]));
     if (*config->infer.video_path) NL_TRY(nl_inputs_add_path(&p->inputs, config->infer.video_path));
-    if (p->inputs.count) return NL_OK;
-    return nl_inputs_add_list(&p->inputs, config->infer.sampling.filelist);
+    const char *list = config->infer.sampling.filelist;
+    const nl_setter setter = nl_settings_origin(&p->run->settings, "INFER.filelist");
+    if (p->inputs.count && setter != NL_BY_FLAG) return NL_OK;
+    NL_REQUIRE(setter == NL_BY_FLAG || access(list, F_OK) == 0, NL_EUSAGE,
+               "no video: give VIDEO..., --video_path or --filelist (INFER.filelist %s does not "
+               "exist)",
+               list);
+    return nl_inputs_add_list(&p->inputs, list);
 }
 
 /* One job a video; four-column lists name the views. */
@@ -98,6 +106,9 @@ static nl_status make_buffers(struct predict *p)
 static nl_status prepare(struct predict *p)
 {
     NL_TRY(find_inputs(p));
+    NL_TRY(nl_is_no_input("--json", p->run->args.json, p->run->args.weights));
+    for (int i = 0; i < p->inputs.count; i++)
+        NL_TRY(nl_is_no_input("--json", p->run->args.json, p->inputs.list[i].path));
     NL_TRY(nl_session_open(&p->session, p->run, NL_WEIGHTS_NEEDED));
     NL_TRY(nl_labels_open(&p->labels, &p->run->settings));
     NL_TRY(nl_view_spec(p->run, &p->spec));
@@ -112,13 +123,27 @@ static nl_status prepare(struct predict *p)
     return make_buffers(p);
 }
 
+static bool is_finite(const double *values, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (!isfinite(values[i])) return false;
+    return true;
+}
+
 static nl_status report(struct predict *p, int job)
 {
     struct tally *tally = &p->tallies[job];
     char about[128];
     nl_progress_hide(&p->progress);
+    if (tally->status == NL_OK && !is_finite(tally->sum, p->classes)) {
+        char text[4200];
+        snprintf(text, sizeof text, "%.4000s: the network's probabilities are not finite",
+                 p->jobs[job].path);
+        tally->status = NL_EIO;
+        NL_TRY(nl_copy_text(text, &tally->message));
+    }
     if (tally->status != NL_OK) {
-        nl_warn("skipped: %s", tally->message);
+        if (p->inputs.count > 1) nl_warn("skipped: %s", tally->message);
         p->skipped++;
         return NL_OK;
     }
@@ -232,8 +257,9 @@ static nl_status finish(struct predict *p, nl_status st)
         nl_note("interrupted: %d of %d videos are done", p->next, p->inputs.count);
         return NL_EINTR;
     }
-    if (st == NL_OK && p->skipped == p->inputs.count && p->skipped == 1)
-        st = nl_fail(NL_EIO, "%s", p->tallies[0].message);
+    if (st == NL_OK && p->skipped && p->skipped == p->inputs.count)
+        st = p->skipped == 1 ? nl_fail(NL_EIO, "%s", p->tallies[0].message)
+                             : nl_fail(NL_EIO, "none of the %d videos could be used", p->skipped);
     if (st == NL_OK && p->skipped) {
         nl_note("%d of %d videos skipped", p->skipped, p->inputs.count);
         p->run->exit_status = NL_EXIT_SKIPPED;

@@ -160,7 +160,7 @@ static void print_commands(FILE *out)
 {
     fputs("usage: nonlocal COMMAND [ARGUMENT...] [--flag=value...]\n\n", out);
     for (const struct nl_command *c = nl_commands; c->name; c++)
-        fprintf(out, "  %-9s %s\n", c->name, c->summary);
+        fprintf(out, "  %-12s  %s\n", c->name, c->summary);
     fputs("\n`nonlocal COMMAND --help` lists the flags of a command, "
           "`nonlocal --version` says what this is.\n",
           out);

@@ -201,6 +201,9 @@ nl_status nl_load_apply(const struct nl_run *run, struct nl_state *state, struct
         nl_note("weights: %s (%s): %s%s%s", state->path, nl_origin_name(state->origin),
                 nl_load_report_text(&report, text, sizeof text),
                 report.pred_w[0] ? "; pred_w " : "", report.pred_w);
+    if (st == NL_OK && state->origin == NL_ORIGIN_OURS && report.unused)
+        nl_warn("%s: flags made this another network: %d tensors of the checkpoint are not used",
+                state->path, report.unused);
     nl_load_report_clear(&report);
     return st;
 }

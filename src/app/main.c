@@ -71,6 +71,9 @@ static nl_status run_it(struct nl_run *run, int argc, char *const *argv)
         return flush_output();
     }
     NL_TRY(st);
+    NL_REQUIRE(*run->command->arguments || run->args.n_rest == 0, NL_EUSAGE,
+               "unexpected argument \"%s\"; nonlocal %s takes flags only", run->args.rest[0],
+               run->command->name);
     NL_TRY(nl_plugins_load_env());
     NL_TRY(run->command->run(run));
     return flush_output();

@@ -30,9 +30,9 @@ static void remove_leftovers(const char *folder)
             if (nl_text_check(&path) == NL_OK) unlink(path.data);
         }
         nl_text_clear(&path);
-        free(entries[i]);
+        nl_free(entries[i]); /* of malloc, as all that nl_free takes */
     }
-    if (count >= 0) free(entries);
+    if (count >= 0) nl_free(entries);
 }
 
 /* Keys of a machine, and how long the run is, may change from one start to the next. */

@@ -118,6 +118,15 @@ void nl_file_unmap(struct nl_file_map *map)
     *map = (struct nl_file_map){.data = NULL};
 }
 
+/* A FIFO that nobody reads would block for ever; one that is read, as a pipe is, is written. */
+static FILE *open_fifo(const char *path)
+{
+    const int fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0) return NULL;
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+    return fdopen(fd, "wb");
+}
+
 nl_status nl_file_write_begin(struct nl_file_write *w, const char *path)
 {
     struct stat about;
@@ -129,7 +138,8 @@ nl_status nl_file_write_begin(struct nl_file_write *w, const char *path)
     snprintf(w->path, sizeof w->path, "%s", path);
     w->temporary[0] = '\0';
     if (!direct) snprintf(w->temporary, sizeof w->temporary, "%s.%ld.tmp", path, (long)getpid());
-    w->file = fopen(direct ? path : w->temporary, "wbe");
+    w->file = direct && S_ISFIFO(about.st_mode) ? open_fifo(path)
+                                                : fopen(direct ? path : w->temporary, "wbe");
     return w->file ? NL_OK : failed(path, strerror(errno));
 }
 

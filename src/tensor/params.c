@@ -71,8 +71,7 @@ static nl_status zeroed(struct nl_params *params, void **out)
     void *zeros = NULL;
     NL_TRY(nl_calloc(params->bytes ? params->bytes : 1, 1, &zeros));
     nl_status st = be->ops->memory->alloc(be, params->bytes, out);
-    if (st == NL_OK)
-        st = be->ops->memory->copy(be, *out, zeros, params->bytes, NL_TO_DEVICE);
+    if (st == NL_OK) st = be->ops->memory->copy(be, *out, zeros, params->bytes, NL_TO_DEVICE);
     nl_free(zeros);
     return st;
 }
@@ -251,6 +250,8 @@ static double non_trivial_value(const struct nl_param *param, struct nl_rng *rng
                (block || strstr(param->name, "branch2c") ? 0.5 : 1);
     if (param->tensor.rank == 1) return 0.1 * nl_rng_normal(rng);
     if (param->role == NL_ROLE_FC) return 0.05 * nl_rng_normal(rng);
+    /* Affinities without a softmax are not bounded by anything else. */
+    if (block && ends_with(param->name, "_theta_w")) return 0.1 / sqrt(fan_in) * nl_rng_normal(rng);
     return sqrt((block ? 1 : 2) / fan_in) * nl_rng_normal(rng);
 }
 

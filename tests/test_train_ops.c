@@ -1,0 +1,355 @@
+/* The ops that training adds: every implementation of every backend against ref in double on the
+ * same numbers, and the same bits for any number of threads. */
+#include "src/core/memory.h"
+#include "src/core/rng.h"
+#include "src/tensor/backend.h"
+
+#include <check.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* clang-format off */
+#define T5(n, t, h, w, c) {.rank = 5, .dim = {n, t, h, w, c}}
+#define T4(a, b, c, d)    {.rank = 4, .dim = {a, b, c, d}}
+#define T3(a, b, c)       {.rank = 3, .dim = {a, b, c}}
+#define T2(a, b)          {.rank = 2, .dim = {a, b}}
+#define V(n)              {.rank = 1, .dim = {n}}
+#define D(n)              {.type = NL_F64, .rank = 1, .dim = {n}}
+#define PAIR(score_, f_, norm_, row_) \
+    {.pairwise = {.score = score_, .f = f_, .norm = norm_, .scale = 0.5, .row = row_}}
+/* clang-format on */
+
+/* Dense descriptions; strides are filled in. Index inputs are U8, labels I64. */
+struct op_case {
+    nl_op op;
+    union nl_attr attr;
+    nl_tensor in[NL_MAX_IN], out[NL_MAX_OUT];
+};
+
+#define CONV(sh, sw, p, e0, e1, e2)                                                                \
+    {                                                                                              \
+        .conv = {.stride = {1, sh, sw}, .pad = {0, p, p}, .extent = {e0, e1, e2}, .bias = true }   \
+    }
+#define SOFTMAX PAIR(NL_SCORE_PRODUCT, NL_F_EXP, NL_NORM_SUM, true)
+#define DOT     PAIR(NL_SCORE_PRODUCT, NL_F_IDENTITY, NL_NORM_COUNT, false)
+#define CONCAT  PAIR(NL_SCORE_SUM, NL_F_RELU, NL_NORM_COUNT, false)
+
+static const struct op_case cases[] = {
+    {NL_OP_MUL, {.sgd = {false}}, {T5(2, 1, 3, 2, 5), T5(2, 1, 3, 2, 5)}, {T5(2, 1, 3, 2, 5)}},
+    {NL_OP_BN_SUMS, {.sgd = {false}}, {T5(2, 3, 9, 7, 37)}, {D(37), D(37)}},
+    {NL_OP_BN_SUMS, {.sgd = {false}}, {T5(1, 1, 1, 1, 3)}, {D(3), D(3)}},
+    {NL_OP_CROSS_ENTROPY,
+     {.sgd = {false}},
+     {T2(4, 7), {.type = NL_I64, .rank = 1, .dim = {4}}},
+     {V(4)}},
+    {NL_OP_CROSS_ENTROPY_DX,
+     {.sgd = {false}},
+     {T2(4, 7), {.type = NL_I64, .rank = 1, .dim = {4}}, V(4)},
+     {T2(4, 7)}},
+    {NL_OP_CONV_DX,
+     CONV(1, 1, 1, 2, 9, 8),
+     {T5(2, 2, 9, 8, 40), T5(40, 1, 3, 3, 35), {.rank = 0}, T5(2, 2, 9, 8, 35)},
+     {T5(2, 2, 9, 8, 35)}},
+    {NL_OP_CONV_DX,
+     CONV(2, 2, 1, 2, 9, 8),
+     {T5(2, 2, 5, 4, 6), T5(6, 1, 3, 3, 70)},
+     {T5(2, 2, 9, 8, 70)}},
+    {NL_OP_CONV_DX,
+     CONV(2, 2, 0, 1, 9, 9),
+     {T5(1, 1, 5, 5, 33), T5(33, 1, 1, 1, 6), {.rank = 0}, T5(1, 1, 9, 9, 6)},
+     {T5(1, 1, 9, 9, 6)}},
+    {NL_OP_CONV_DX,
+     CONV(2, 2, 0, 1, 9, 9),
+     {T5(1, 1, 4, 4, 3), T5(3, 1, 2, 2, 6)},
+     {T5(1, 1, 9, 9, 6)}},
+    {NL_OP_CONV_DX,
+     CONV(3, 3, 0, 1, 4, 4),
+     {T5(1, 1, 1, 1, 2), T5(2, 1, 3, 3, 3)},
+     {T5(1, 1, 4, 4, 3)}},
+    {NL_OP_CONV_DX,
+     CONV(1, 1, 0, 1, 5, 5),
+     {T5(2, 1, 5, 5, 1100), T5(1100, 1, 1, 1, 8)},
+     {T5(2, 1, 5, 5, 8)}},
+    {NL_OP_CONV_DW,
+     CONV(1, 1, 1, 1, 3, 3),
+     {T5(2, 2, 9, 8, 40), T5(2, 2, 9, 8, 35)},
+     {T5(35, 1, 3, 3, 40), V(35)}},
+    {NL_OP_CONV_DW,
+     CONV(2, 2, 3, 1, 7, 7),
+     {T5(2, 2, 33, 31, 3), T5(2, 2, 17, 16, 70)},
+     {T5(70, 1, 7, 7, 3), V(70)}},
+    {NL_OP_CONV_DW,
+     CONV(1, 1, 0, 1, 1, 1),
+     {T5(2, 3, 13, 11, 40), T5(2, 3, 13, 11, 300)},
+     {T5(300, 1, 1, 1, 40), V(300)}},
+    {NL_OP_CONV_DW,
+     CONV(1, 1, 0, 1, 1, 1),
+     {T5(2, 3, 13, 11, 70), T5(2, 3, 13, 11, 40)},
+     {T5(40, 1, 1, 1, 70), V(40)}},
+    {NL_OP_CONV_DW,
+     CONV(2, 2, 0, 1, 1, 1),
+     {T5(1, 2, 9, 9, 1100), T5(1, 2, 5, 5, 8)},
+     {T5(8, 1, 1, 1, 1100), V(8)}},
+    {NL_OP_MAX_POOL,
+     {.pool = {.kernel = {1, 3, 3}, .stride = {1, 2, 2}, .index = true}},
+     {T5(2, 2, 9, 8, 19)},
+     {T5(2, 2, 4, 3, 19), {.type = NL_U8, .rank = 5, .dim = {2, 2, 4, 3, 19}}}},
+    {NL_OP_MAX_POOL_DX,
+     {.pool = {.kernel = {2, 3, 1}, .stride = {2, 2, 1}, .extent = {4, 8, 5}}},
+     {T5(2, 2, 3, 5, 19), {.type = NL_U8, .rank = 5, .dim = {2, 2, 3, 5, 19}}},
+     {T5(2, 4, 8, 5, 19)}},
+    {NL_OP_AVG_POOL_DX,
+     {.pool = {.kernel = {2, 3, 1}, .stride = {1, 2, 1}, .extent = {3, 8, 5}}},
+     {T5(2, 2, 3, 5, 19)},
+     {T5(2, 3, 8, 5, 19)}},
+    {NL_OP_AFFINE,
+     {.sgd = {false}},
+     {T5(2, 1, 3, 4, 37), D(37), D(37), T5(2, 1, 3, 4, 37)},
+     {T5(2, 1, 3, 4, 37)}},
+    {NL_OP_AFFINE,
+     {.pointwise = {.relu = true}},
+     {T5(2, 1, 3, 4, 37), D(37), D(37)},
+     {T5(2, 1, 3, 4, 37)}},
+    {NL_OP_AFFINE, {.sgd = {false}}, {T5(2, 1, 3, 4, 37), D(37)}, {T5(2, 1, 3, 4, 37)}},
+    {NL_OP_AFFINE, {.sgd = {false}}, {T5(2, 1, 3, 4, 37), V(37)}, {T5(2, 1, 3, 4, 37)}},
+    {NL_OP_AFFINE_DAB, {.sgd = {false}}, {T5(2, 3, 9, 7, 37), T5(2, 3, 9, 7, 37)}, {D(37), D(37)}},
+    {NL_OP_AFFINE_DAB,
+     {.sgd = {false}},
+     {T5(2, 3, 9, 7, 37), T5(2, 3, 9, 7, 37), D(37), D(37)},
+     {D(37), D(37)}},
+    {NL_OP_BN_DX,
+     {.sgd = {false}},
+     {T5(2, 3, 9, 7, 37), T5(2, 3, 9, 7, 37), D(37), D(37), D(37), D(37)},
+     {T5(2, 3, 9, 7, 37)}},
+    {NL_OP_BN_DX,
+     {.sgd = {false}},
+     {T5(2, 3, 9, 7, 37), T5(2, 3, 9, 7, 37), V(37), D(37), D(37)},
+     {T5(2, 3, 9, 7, 37)}},
+    {NL_OP_BN_SUMS_DX, {.bn_sums = {.count = 12}}, {D(9), D(9), D(9)}, {D(9), D(9)}},
+    {NL_OP_BN_FOLD_DX,
+     {.bn_fold = {.epsilon = 100}}, /* variances are any numbers here */
+     {V(9), D(9), D(9), D(9), D(9)},
+     {D(9), D(9), D(9), D(9)}},
+    {NL_OP_RELU_DX,
+     {.sgd = {false}},
+     {T5(2, 1, 3, 4, 37), T5(2, 1, 3, 4, 37)},
+     {T5(2, 1, 3, 4, 37)}},
+    {NL_OP_SOFTMAX_DX, {.sgd = {false}}, {T2(5, 9), T2(5, 9)}, {T2(5, 9)}},
+    {NL_OP_MEAN_DX, {.mean = {.extent = {2, 3, 4}}}, {T2(5, 9)}, {T5(5, 2, 3, 4, 9)}},
+    {NL_OP_MAP_DX, {.map = {.f = NL_F_EXP, .scale = 0.5}}, {T2(5, 9), T2(5, 9)}, {T2(5, 9)}},
+    {NL_OP_OUTER_SUM_DX, {.sgd = {false}}, {T4(2, 1, 5, 3)}, {T4(2, 1, 5, 1), T4(2, 1, 3, 1)}},
+    {NL_OP_PAIRWISE,
+     SOFTMAX,
+     {T4(2, 1, 130, 9), T4(2, 1, 40, 9), T4(2, 1, 40, 6)},
+     {T4(2, 1, 130, 6), T3(2, 1, 130)}},
+    {NL_OP_PAIRWISE,
+     SOFTMAX,
+     {T4(1, 1, 150, 70), T4(1, 1, 600, 70), T4(1, 1, 600, 33)},
+     {T4(1, 1, 150, 33), T3(1, 1, 150)}},
+    {NL_OP_PAIRWISE_DX,
+     SOFTMAX,
+     {T4(2, 1, 230, 9), T4(2, 1, 40, 9), T4(2, 1, 40, 6), T4(2, 1, 230, 6), T4(2, 1, 230, 6),
+      T3(2, 1, 230)},
+     {T4(2, 1, 230, 9), T4(2, 1, 40, 9), T4(2, 1, 40, 6)}},
+    {NL_OP_PAIRWISE_DX,
+     DOT,
+     {T4(1, 2, 30, 9), T4(1, 2, 600, 9), T4(1, 2, 600, 6), T4(1, 2, 30, 6), T4(1, 2, 30, 6)},
+     {T4(1, 2, 30, 9), T4(1, 2, 600, 9), T4(1, 2, 600, 6)}},
+    {NL_OP_PAIRWISE_DX,
+     CONCAT,
+     {T4(3, 2, 230, 1), T4(3, 2, 40, 1), T4(3, 2, 40, 6), T4(3, 2, 230, 6), T4(3, 2, 230, 6)},
+     {T4(3, 2, 230, 1), T4(3, 2, 40, 1), T4(3, 2, 40, 6)}},
+    {NL_OP_ACCUMULATE, {.accumulate = {.scale = 0.5}}, {D(9)}, {V(9)}},
+    {NL_OP_SQUARE_SUM, {.sgd = {false}}, {V(40000)}, {V(1)}},
+    {NL_OP_SGD, {.sgd = {.nesterov = true}}, {V(4)}, {V(20000), V(20000), V(20000)}},
+    {NL_OP_SGD, {.sgd = {.nesterov = false}}, {V(4)}, {V(50), V(50), V(50)}},
+    {NL_OP_AVERAGE, {.sgd = {false}}, {V(1)}, {V(50), V(50)}},
+};
+
+/* One run: inputs and outputs in host memory, outputs beginning with numbers of their own. */
+struct ran {
+    struct nl_args args;
+    void *workspace, *packed;
+};
+
+static void put(const nl_tensor *t, int64_t i, double value, struct nl_rng *rng)
+{
+    switch (t->type) {
+    case NL_F64:
+        ((double *)t->data)[i] = value;
+        break;
+    case NL_U8:
+        ((uint8_t *)t->data)[i] = (uint8_t)(nl_rng_u32(rng) % 6);
+        break;
+    case NL_I64:
+        ((int64_t *)t->data)[i] = nl_rng_range(rng, 0, 6);
+        break;
+    default:
+        ((float *)t->data)[i] = (float)value;
+    }
+}
+
+static double get(const nl_tensor *t, int64_t i)
+{
+    if (t->type == NL_F64) return ((const double *)t->data)[i];
+    return t->type == NL_U8 ? ((const uint8_t *)t->data)[i] : (double)((const float *)t->data)[i];
+}
+
+/* Numbers that F32 holds exactly. A row sum is a plausible one: above any score. */
+static void fill(nl_tensor *t, const char *name, bool rows)
+{
+    struct nl_rng rng;
+    size_t bytes;
+    ck_assert_int_eq(nl_tensor_bytes(t, &bytes), NL_OK);
+    ck_assert_int_eq(nl_alloc(bytes, &t->data), NL_OK);
+    nl_rng_seed(&rng, 1, name);
+    for (int64_t i = 0; i < nl_tensor_count(t); i++) {
+        const double value = (double)(float)nl_rng_normal(&rng);
+        put(t, i, rows ? fabs(value) + 3 : value, &rng);
+    }
+}
+
+static nl_tensor view(const nl_tensor *t, nl_type real)
+{
+    const bool plain = t->type == NL_F32;
+    nl_tensor dense = nl_tensor_dense(plain ? real : t->type, t->rank, t->dim);
+    return t->rank ? dense : *t;
+}
+
+static struct nl_op_desc describe(const struct op_case *c, nl_type real)
+{
+    struct nl_op_desc desc = {.op = c->op, .attr = c->attr};
+    for (int i = 0; i < NL_MAX_IN; i++) desc.in[i] = view(&c->in[i], real);
+    for (int i = 0; i < NL_MAX_OUT; i++) desc.out[i] = view(&c->out[i], real);
+    return desc;
+}
+
+static void run_kernel(struct nl_backend *be, struct nl_kernel *kernel, struct ran *r)
+{
+    char name[16];
+    memset(r, 0, sizeof *r);
+    for (int i = 0; i < NL_MAX_IN; i++) {
+        r->args.in[i] = kernel->desc.in[i];
+        snprintf(name, sizeof name, "in%d", i);
+        if (r->args.in[i].rank)
+            fill(&r->args.in[i], name, kernel->desc.op == NL_OP_PAIRWISE_DX && i == 5);
+    }
+    for (int i = 0; i < NL_MAX_OUT; i++) {
+        r->args.out[i] = kernel->desc.out[i];
+        snprintf(name, sizeof name, "out%d", i);
+        if (r->args.out[i].rank) fill(&r->args.out[i], name, false);
+    }
+    ck_assert_int_eq(nl_alloc(kernel->need.workspace, &r->workspace), NL_OK);
+    ck_assert_int_eq(nl_alloc(kernel->need.packed, &r->packed), NL_OK);
+    r->args.workspace = r->workspace;
+    r->args.packed = r->packed;
+    if (kernel->need.packed)
+        ck_assert_int_eq(nl_kernel_pack(be, kernel, &r->args, r->packed), NL_OK);
+    ck_assert_msg(nl_kernel_run(be, kernel, &r->args) == NL_OK, "%s", nl_error());
+}
+
+static void clear(struct ran *r)
+{
+    for (int i = 0; i < NL_MAX_IN; i++) nl_free(r->args.in[i].data);
+    for (int i = 0; i < NL_MAX_OUT; i++) nl_free(r->args.out[i].data);
+    nl_free(r->workspace);
+    nl_free(r->packed);
+}
+
+static void compare(const struct ran *got, const struct ran *want, const char *what)
+{
+    for (int o = 0; o < NL_MAX_OUT; o++) {
+        const nl_tensor *a = &got->args.out[o], *b = &want->args.out[o];
+        double largest = 0, worst = 0;
+        for (int64_t i = 0; a->rank && i < nl_tensor_count(a); i++) {
+            largest = fmax(largest, fabs(get(b, i)));
+            worst = fmax(worst, fabs(get(a, i) - get(b, i)));
+            ck_assert_msg(!isnan(get(a, i)), "%s: NaN", what);
+        }
+        ck_assert_msg(worst <= 4e-6 * largest, "%s: output %d is off by %.1e of %.1e", what, o,
+                      worst, largest);
+    }
+}
+
+static void same_bits(const struct ran *a, const struct ran *b, const char *what)
+{
+    for (int o = 0; o < NL_MAX_OUT; o++) {
+        size_t bytes;
+        if (!a->args.out[o].rank) continue;
+        ck_assert_int_eq(nl_tensor_bytes(&a->args.out[o], &bytes), NL_OK);
+        ck_assert_msg(memcmp(a->args.out[o].data, b->args.out[o].data, bytes) == 0,
+                      "%s: threads change output %d", what, o);
+    }
+}
+
+static void run_on(const char *backend, int threads, const struct op_case *c, nl_type real,
+                   struct ran *r, char *what, size_t size)
+{
+    const struct nl_op_desc desc = describe(c, real);
+    struct nl_backend be;
+    struct nl_kernel kernel;
+    ck_assert_int_eq(nl_backend_open(backend, threads, &be), NL_OK);
+    ck_assert_msg(nl_kernel_prepare(&be, &desc, NULL, &kernel) == NL_OK, "%s", nl_error());
+    snprintf(what, size, "%s (%s/%s)", nl_op_name(c->op), kernel.owner->name, kernel.impl->name);
+    run_kernel(&be, &kernel, r);
+    nl_kernel_drop(&be, &kernel);
+    nl_backend_close(&be);
+}
+
+START_TEST(every_backend_agrees_with_ref_in_f64)
+{
+    for (int b = 0; nl_backends[b]; b++) {
+        struct ran got, want;
+        char what[96], reference[96];
+        run_on("ref", 2, &cases[_i], NL_F64, &want, reference, sizeof reference);
+        run_on(nl_backends[b]->name, 2, &cases[_i], NL_F32, &got, what, sizeof what);
+        compare(&got, &want, what);
+        clear(&got);
+        clear(&want);
+    }
+}
+END_TEST
+
+START_TEST(threads_change_no_bits)
+{
+    for (int b = 0; nl_backends[b]; b++) {
+        struct ran one, more;
+        char what[96];
+        run_on(nl_backends[b]->name, 1, &cases[_i], NL_F32, &one, what, sizeof what);
+        for (int threads = 2; threads <= 4; threads += 2) {
+            run_on(nl_backends[b]->name, threads, &cases[_i], NL_F32, &more, what, sizeof what);
+            same_bits(&one, &more, what);
+            clear(&more);
+        }
+        clear(&one);
+    }
+}
+END_TEST
+
+/* Ops from MUL on are those of training; the others are tests/op_cases.c's. */
+START_TEST(every_op_of_training_has_a_case)
+{
+    bool seen[NL_N_OPS] = {false};
+    for (size_t i = 0; i < NL_COUNT(cases); i++) seen[cases[i].op] = true;
+    for (int op = NL_OP_MUL; op < NL_N_OPS; op++)
+        ck_assert_msg(seen[op], "no case of %s", nl_op_name((nl_op)op));
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("train_ops");
+    TCase *tc = tcase_create("every backend");
+    tcase_set_timeout(tc, 120);
+    tcase_add_test(tc, every_op_of_training_has_a_case);
+    tcase_add_loop_test(tc, every_backend_agrees_with_ref_in_f64, 0, (int)NL_COUNT(cases));
+    tcase_add_loop_test(tc, threads_change_no_bits, 0, (int)NL_COUNT(cases));
+    suite_add_tcase(suite, tc);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    const int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
