@@ -13,3 +13,8 @@ check_PROGRAMS += %D%/test_demo
 	src/app/signals.c src/app/signals.h
 %C%_test_demo_CPPFLAGS = $(TEST_CPPFLAGS)
 %C%_test_demo_LDADD = $(TEST_LDADD)
+
+check_PROGRAMS += %D%/test_events
+%C%_test_events_SOURCES = %D%/test_events.c src/app/events.c src/app/events.h
+%C%_test_events_CPPFLAGS = $(TEST_CPPFLAGS)
+%C%_test_events_LDADD = $(TEST_LDADD)
