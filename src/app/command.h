@@ -27,12 +27,14 @@ enum {
     NL_CMD_INFO = 32,
     NL_CMD_BENCH = 64,
     NL_CMD_OPTIONS = 128,
+    NL_CMD_PREPARE = 4096,
 };
 
 /* Flags that are no configuration keys. Texts are borrowed from argv; NULL: not given. */
 struct nl_flags {
     const char *config, *weights, *json, *views, *input, *output, *layer, *to, *from, *mode, *shape;
     int64_t threads, seed, log_interval, infer_topk, temporal, spatial, batch, crop, repeat;
+    int64_t short_side, key_interval;
     bool has_seed, per_op, bare_json, train, backward, allow_missing, markdown, help;
     int use_gpu;       /* nl_use_gpu */
     const char **rest; /* bare arguments; the array is nl_args_clear's */
@@ -63,6 +65,7 @@ nl_status nl_cmd_convert(struct nl_run *run);
 nl_status nl_cmd_info(struct nl_run *run);
 nl_status nl_cmd_bench(struct nl_run *run);
 nl_status nl_cmd_options(struct nl_run *run);
+nl_status nl_cmd_prepare(struct nl_run *run);
 
 /* Reads argv after the command's name into run->args and run->settings (flags and --set as
  * NL_BY_FLAG, the file of --config as NL_BY_FILE). NL_EUSAGE with one line for what is unknown

@@ -19,6 +19,8 @@ const struct nl_command nl_commands[] = {
     {"info", "Backends, blocks, models; with --config or --set the network", "", NL_CMD_INFO,
      nl_cmd_info},
     {"bench", "Times a network, a block or the reader", "", NL_CMD_BENCH, nl_cmd_bench},
+    {"prepare", "Videos of a list once more, small and quick to read", "LIST ", NL_CMD_PREPARE,
+     nl_cmd_prepare},
     {"options", "Every key of the configuration", "", NL_CMD_OPTIONS, nl_cmd_options},
     {NULL, NULL, NULL, 0, NULL},
 };
