@@ -57,7 +57,7 @@ static nl_status copy_frames(struct nl_video *video, struct nl_image *image,
 static nl_status copy_video(struct nl_video *video, const char *to,
                             const struct nl_reencode_spec *spec, bool *broken)
 {
-    struct nl_image image;
+    struct nl_image image = {.data = NULL};
     struct nl_writer *writer;
     bool got = false;
     NL_TRY(next_image(video, &image, &got, broken));
