@@ -134,10 +134,12 @@ START_TEST(frames_are_resized)
 {
     struct nl_writer_spec spec = best;
     struct nl_video *video;
+    bool got = false;
     spec.width = WIDE;
     spec.height = HEIGHT / 2;
     ck_assert_int_eq(write_clip(in_folder("resized.mp4"), &spec), NL_OK);
     ck_assert_int_eq(nl_video_open(in_folder("resized.mp4"), NULL, &video), NL_OK);
+    ck_assert_int_eq(nl_video_next(video, &got), NL_OK);
     ck_assert_int_eq(nl_video_about(video)->width, WIDE);
     ck_assert_int_eq(nl_video_about(video)->height, HEIGHT / 2);
     nl_video_close(video);
