@@ -142,6 +142,7 @@ static nl_status make_frame(struct nl_writer *w)
     w->frame->format = AV_PIX_FMT_YUV420P;
     w->frame->width = w->spec.width;
     w->frame->height = w->spec.height;
+    w->frame->quality = w->encoder->global_quality;
     return av_frame_get_buffer(w->frame, 0) < 0 ? no_memory(w) : NL_OK;
 }
 

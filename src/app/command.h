@@ -30,6 +30,7 @@ enum {
     NL_CMD_TRAIN = 256,
     NL_CMD_BN_RECOMPUTE = 512,
     NL_CMD_EVAL = 1024,
+    NL_CMD_PREPARE = 4096,
 };
 
 /* Flags that are no configuration keys. Texts are borrowed from argv; NULL: not given. */
@@ -39,6 +40,7 @@ struct nl_flags {
     int64_t threads, seed, log_interval, infer_topk, temporal, spatial, batch, crop, repeat;
     int64_t valid_interval, save_steps, batches;
     bool fix_random_seed, scale_lr, early_stop;
+    int64_t short_side, key_interval;
     bool has_seed, per_op, bare_json, train, backward, allow_missing, markdown, help;
     int use_gpu;       /* nl_use_gpu */
     const char **rest; /* bare arguments; the array is nl_args_clear's */
@@ -74,6 +76,7 @@ nl_status nl_cmd_options(struct nl_run *run);
 nl_status nl_cmd_train(struct nl_run *run);
 nl_status nl_cmd_eval(struct nl_run *run);
 nl_status nl_cmd_bn_recompute(struct nl_run *run);
+nl_status nl_cmd_prepare(struct nl_run *run);
 
 /* Reads argv after the command's name into run->args and run->settings (flags and --set as
  * NL_BY_FLAG, the file of --config as NL_BY_FILE). NL_EUSAGE with one line for what is unknown

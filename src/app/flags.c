@@ -16,6 +16,7 @@ enum {
     RECOMPUTE = NL_CMD_BN_RECOMPUTE,
     EVAL = NL_CMD_EVAL,
     LOADS = PREDICT | FORWARD | INFO | BENCH | RECOMPUTE | EVAL,
+    PREPARE = NL_CMD_PREPARE,
     ALL = ~0,
 };
 
@@ -99,6 +100,11 @@ static const struct nl_flag flags[] = {
     KEY("filelist", KEY_PATH, RECOMPUTE, "TRAIN.filelist", "list: PATH LABEL"),
     NUMBER("batches", RECOMPUTE, batches, 1, 1e9, "micro-batches that are averaged; default 200"),
     FIELD("to", PATH, INIT | CONVERT | RECOMPUTE, to, "safetensors file to write"),
+    FIELD("to", PATH, PREPARE, to, "folder for the videos and their list"),
+    NUMBER("short_side", PREPARE, short_side, 2, 8192,
+           "pixels; default 256; smaller videos keep their size"),
+    NUMBER("key_interval", PREPARE, key_interval, 1, 1000,
+           "frames from one key frame to the next at most; default 12"),
     FIELD("from", PATH, CONVERT, from, "weights to read"),
     FIELD("mode", TEXT, BENCH, mode, "infer, train, block or data"),
     NUMBER("batch", BENCH | INFO, batch, 1, 65536, "clips at a time; default 1"),

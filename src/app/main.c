@@ -24,6 +24,8 @@ const struct nl_command nl_commands[] = {
     {"bench", "Times a network, a block or the reader", "", NL_CMD_BENCH, nl_cmd_bench},
     {"bn-recompute", "Running statistics anew, as exact means over training clips", "",
      NL_CMD_BN_RECOMPUTE, nl_cmd_bn_recompute},
+    {"prepare", "Videos of a list once more, small and quick to read", "LIST ", NL_CMD_PREPARE,
+     nl_cmd_prepare},
     {"options", "Every key of the configuration", "", NL_CMD_OPTIONS, nl_cmd_options},
     {NULL, NULL, NULL, 0, NULL},
 };

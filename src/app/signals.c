@@ -1,14 +1,17 @@
 #include "src/app/signals.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 
-static volatile sig_atomic_t asked;
+_Static_assert(ATOMIC_INT_LOCK_FREE == 2, "a handler may not wait");
+
+static atomic_int asked; /* lock-free, for the handler; threads of a crew read it too */
 
 static void note(int number)
 {
     (void)number;
-    asked = 1;
+    atomic_store(&asked, 1);
 }
 
 void nl_signals_watch(void)
@@ -23,5 +26,5 @@ void nl_signals_watch(void)
 
 bool nl_interrupted(void)
 {
-    return asked != 0;
+    return atomic_load(&asked) != 0;
 }
