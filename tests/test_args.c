@@ -242,7 +242,7 @@ START_TEST(the_usage_lists_what_a_command_takes)
 {
     static char text[1 << 16];
     usage_of(NULL, text, sizeof text);
-    ck_assert_ptr_nonnull(strstr(text, "predict   Classes of videos"));
+    ck_assert_ptr_nonnull(strstr(text, "predict       Classes of videos"));
     usage_of(predict, text, sizeof text);
     ck_assert_ptr_nonnull(strstr(text, "usage: nonlocal predict [VIDEO|FOLDER...] "));
     for (int i = 0; nl_flag_at(i, NL_CMD_PREDICT); i++) {
