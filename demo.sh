@@ -1,7 +1,8 @@
 #!/bin/sh
-# demo.sh [--no-install]: from a fresh clone to the classes of a video. Installs the Debian packages
-# that are missing (not with --no-install), builds in ./build, makes a clip and seeded weights
-# there, and classifies the clip with the full-size network of configs/nonlocal.yaml.
+# demo.sh [--no-install]: from a fresh clone to a trained network. Installs the Debian packages that
+# are missing (not with --no-install), builds in ./build, and there makes a set of small videos, trains
+# a narrow network on them with and without non-local blocks, evaluates and predicts (minutes). Then it
+# classifies a clip with the full-size network of configs/nonlocal.yaml and seeded weights.
 set -eu
 cd "$(dirname "$0")"
 case ${1-} in
@@ -15,6 +16,10 @@ esac
 
 scripts/build.sh build
 
+build/nonlocal demo --save_dir=build/demo/small
+
+echo
+echo "And the full-size network, with weights that are random numbers:"
 demo=build/demo
 mkdir -p "$demo"
 ffmpeg -nostdin -loglevel error -y -f lavfi -i testsrc2=size=340x256:rate=25:duration=10 \

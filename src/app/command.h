@@ -31,12 +31,13 @@ enum {
     NL_CMD_BN_RECOMPUTE = 512,
     NL_CMD_EVAL = 1024,
     NL_CMD_PREPARE = 4096,
+    NL_CMD_DEMO = 8192,
 };
 
 /* Flags that are no configuration keys. Texts are borrowed from argv; NULL: not given. */
 struct nl_flags {
     const char *config, *weights, *json, *views, *input, *output, *layer, *to, *from, *mode, *shape;
-    const char *pretrain, *resume, *save_dir, *rescore;
+    const char *pretrain, *resume, *save_dir, *rescore, *difficulty;
     int64_t threads, seed, log_interval, infer_topk, temporal, spatial, batch, crop, repeat;
     int64_t valid_interval, save_steps, batches;
     bool fix_random_seed, scale_lr, early_stop;
@@ -77,6 +78,10 @@ nl_status nl_cmd_train(struct nl_run *run);
 nl_status nl_cmd_eval(struct nl_run *run);
 nl_status nl_cmd_bn_recompute(struct nl_run *run);
 nl_status nl_cmd_prepare(struct nl_run *run);
+nl_status nl_cmd_demo(struct nl_run *run);
+
+/* Runs a command as the program would with these arguments; its exit status. */
+int nl_run_command(const char *name, int argc, char *const *argv);
 
 /* Reads argv after the command's name into run->args and run->settings (flags and --set as
  * NL_BY_FLAG, the file of --config as NL_BY_FILE). NL_EUSAGE with one line for what is unknown

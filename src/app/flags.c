@@ -17,6 +17,7 @@ enum {
     EVAL = NL_CMD_EVAL,
     LOADS = PREDICT | FORWARD | INFO | BENCH | RECOMPUTE | EVAL,
     PREPARE = NL_CMD_PREPARE,
+    DEMO = NL_CMD_DEMO,
     ALL = ~0,
 };
 
@@ -69,6 +70,10 @@ static const struct nl_flag flags[] = {
           "weights to start from, of any known form; 2-D kernels are spread over frames"),
     FIELD("resume", PATH, TRAIN, resume,
           "checkpoint to go on from, or a folder: its newest; goes before --pretrain"),
+    FIELD("save_dir", PATH, DEMO, save_dir, "folder of everything; default nonlocal-demo"),
+    FIELD("difficulty", TEXT, DEMO, difficulty,
+          "0 to 1: noise, distractors, paler and smaller objects; default 0"),
+    KEY("epoch", KEY, DEMO, "TRAIN.epoch", "passes over the videos; default 15"),
     FIELD("save_dir", PATH, TRAIN | EVAL, save_dir,
           "folder of what is written; default data/checkpoints, of eval data/evaluate_results"),
     KEY("filelist", KEY_PATH, EVAL, "TEST.filelist",

@@ -26,6 +26,8 @@ const struct nl_command nl_commands[] = {
      NL_CMD_BN_RECOMPUTE, nl_cmd_bn_recompute},
     {"prepare", "Videos of a list once more, small and quick to read", "LIST ", NL_CMD_PREPARE,
      nl_cmd_prepare},
+    {"demo", "Makes videos, trains a narrow network on them, evaluates and predicts", "",
+     NL_CMD_DEMO, nl_cmd_demo},
     {"options", "Every key of the configuration", "", NL_CMD_OPTIONS, nl_cmd_options},
     {NULL, NULL, NULL, 0, NULL},
 };
@@ -96,6 +98,13 @@ static int run_command(const struct nl_command *command, int argc, char *const *
     return status;
 }
 
+int nl_run_command(const char *name, int argc, char *const *argv)
+{
+    for (const struct nl_command *c = nl_commands; c->name; c++)
+        if (strcmp(name, c->name) == 0) return run_command(c, argc, argv);
+    return unknown_command(name);
+}
+
 int main(int argc, char **argv)
 {
     nl_wait_shortly(argv);
@@ -112,7 +121,5 @@ int main(int argc, char **argv)
         puts(PACKAGE_STRING);
         return NL_EXIT_DONE;
     }
-    for (const struct nl_command *c = nl_commands; c->name; c++)
-        if (strcmp(argv[1], c->name) == 0) return run_command(c, argc - 2, argv + 2);
-    return unknown_command(argv[1]);
+    return nl_run_command(argv[1], argc - 2, argv + 2);
 }

@@ -1,0 +1,185 @@
+/* `nonlocal demo`: a data set of small videos, a narrow network trained on it with and without
+ * non-local blocks, evaluated, and one video predicted. Each step is a command of this program, and
+ * is printed as one could type it. */
+#include "src/app/command.h"
+#include "src/app/demo_data.h"
+#include "src/app/signals.h"
+#include "src/core/file.h"
+#include "src/core/log.h"
+#include "src/core/memory.h"
+
+#include <jansson.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TRAIN = 120, VAL = 8, TEST = 40, BATCH = 16, EPOCHS = 15, WORDS = 64, WORD = 4200 };
+
+struct demo {
+    struct nl_run *run;
+    const char *folder;
+    double difficulty;
+    int epochs;
+    char *words[WORDS]; /* of the command at hand */
+    int n_words;
+};
+
+static nl_status add(struct demo *d, const char *fmt, ...) NL_PRINTF(2, 3);
+static nl_status add(struct demo *d, const char *fmt, ...)
+{
+    char word[WORD];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(word, sizeof word, fmt, ap);
+    va_end(ap);
+    NL_REQUIRE(d->n_words < WORDS, NL_EINVAL, "too many words");
+    NL_TRY(nl_copy_text(word, &d->words[d->n_words]));
+    d->n_words++;
+    return NL_OK;
+}
+
+static void forget(struct demo *d)
+{
+    while (d->n_words > 0) nl_free(d->words[--d->n_words]);
+}
+
+/* The flags that every command of the demo has in common. */
+static nl_status add_common(struct demo *d)
+{
+    static const char *const sets[] = {
+        "MODEL.width=8",        "MODEL.num_classes=8",         "TRAIN.crop_size=64",
+        "TRAIN.dropout_rate=0", "TRAIN.jitter_scales=[64,64]", "VALID.crop_size=64",
+        "TRAIN.num_gpus=1",     "VALID.jitter_scales=[64,64]", "TEST.crop_size=64",
+        "TEST.batch_size=8",    "TEST.jitter_scales=[64,64]",  "INFER.crop_size=64",
+        "TRAIN.batch_size=16",  "INFER.jitter_scales=[64,64]", "TRAIN.num_reader_threads=2",
+        "VALID.batch_size=16",  "VALID.num_reader_threads=2"};
+    for (size_t i = 0; i < NL_COUNT(sets); i++) NL_TRY(add(d, "--set=%s", sets[i]));
+    return add(d, "--set=INFER.kinetics_labels=%s/labels.json", d->folder);
+}
+
+/* Runs the command made of the words; prints it first, but for the common flags. */
+static nl_status run_words(struct demo *d, const char *name)
+{
+    printf("\n$ nonlocal %s", name);
+    for (int i = 0; i < d->n_words; i++)
+        if (strncmp(d->words[i], "--set=", 6) != 0) printf(" %s", d->words[i]);
+    printf("\n");
+    fflush(stdout);
+    const int status = nl_run_command(name, d->n_words, d->words);
+    forget(d);
+    if (nl_interrupted()) return NL_EINTR;
+    NL_REQUIRE(status == NL_EXIT_DONE, NL_EIO, "%s ended with status %d", name, status);
+    return NL_OK;
+}
+
+static nl_status make_data(const struct demo *d)
+{
+    const struct nl_demo_spec spec = {
+        .folder = d->folder,
+        .train = TRAIN,
+        .val = VAL,
+        .test = TEST,
+        .seed = d->run->args.has_seed ? (uint64_t)d->run->args.seed : 1,
+        .difficulty = d->difficulty,
+        .threads = d->run->args.threads ? (int)d->run->args.threads : 2};
+    printf("Videos of 8 classes that one frame does not tell apart, difficulty %g, into %s\n",
+           d->difficulty, d->folder);
+    fflush(stdout);
+    return nl_demo_data(&spec);
+}
+
+static nl_status train(struct demo *d, const char *kind, bool blocks)
+{
+    const int steps = d->epochs * (TRAIN * 8 / BATCH);
+    NL_TRY(add_common(d));
+    NL_TRY(add(d, "--set=TRAIN.filelist=%s/train.txt", d->folder));
+    NL_TRY(add(d, "--set=VALID.filelist=%s/val.txt", d->folder));
+    NL_TRY(add(d, "--set=TRAIN.step_sizes=[%d,%d,%d]", steps * 6 / 10, steps / 4,
+               steps - steps * 6 / 10 - steps / 4));
+    if (!blocks) NL_TRY(add(d, "--blocks={}"));
+    NL_TRY(add(d, "--epoch=%d", d->epochs));
+    NL_TRY(add(d, "--learning_rate=0.1"));
+    NL_TRY(add(d, "--valid_interval=%d", d->epochs));
+    NL_TRY(add(d, "--log_interval=60"));
+    NL_TRY(add(d, "--seed=%lld", (long long)(d->run->args.has_seed ? d->run->args.seed : 1)));
+    NL_TRY(add(d, "--save_dir=%s/%s", d->folder, kind));
+    return run_words(d, "train");
+}
+
+/* "top1" of a summary.json, as a share. */
+static nl_status read_top1(const char *path, double *top1)
+{
+    enum { LIMIT = 1 << 16 };
+    char *text = NULL;
+    size_t size;
+    NL_TRY(nl_file_read(path, LIMIT, &text, &size));
+    json_t *root = json_loads(text, 0, NULL);
+    const json_t *value = json_object_get(root, "top1");
+    const bool there = json_is_number(value);
+    *top1 = json_number_value(value) / 100;
+    json_decref(root);
+    nl_free(text);
+    NL_REQUIRE(there, NL_EIO, "%s: no accuracy in it", path);
+    return NL_OK;
+}
+
+static nl_status evaluate(struct demo *d, const char *kind, const char *list, double *top1)
+{
+    char path[WORD];
+    NL_TRY(add_common(d));
+    NL_TRY(add(d, "--weights=%s/%s/NONLOCAL.safetensors", d->folder, kind));
+    NL_TRY(add(d, "--filelist=%s/%s.txt", d->folder, list));
+    NL_TRY(add(d, "--views=3x1"));
+    NL_TRY(add(d, "--save_dir=%s/%s/%s", d->folder, kind, list));
+    NL_TRY(run_words(d, "eval"));
+    snprintf(path, sizeof path, "%.2000s/%.64s/%.64s/summary.json", d->folder, kind, list);
+    return read_top1(path, top1);
+}
+
+static nl_status predict(struct demo *d)
+{
+    NL_TRY(add_common(d));
+    NL_TRY(add(d, "--weights=%s/blocks/NONLOCAL.safetensors", d->folder));
+    NL_TRY(add(d, "--views=3x1"));
+    NL_TRY(add(d, "--infer_topk=3"));
+    NL_TRY(add(d, "%s/circling/test_0000.mp4", d->folder));
+    return run_words(d, "predict");
+}
+
+static nl_status everything(struct demo *d)
+{
+    double blocks, plain, still;
+    NL_TRY(make_data(d));
+    NL_TRY(train(d, "blocks", true));
+    NL_TRY(evaluate(d, "blocks", "test", &blocks));
+    NL_TRY(evaluate(d, "blocks", "repeat", &still));
+    NL_TRY(train(d, "plain", false));
+    NL_TRY(evaluate(d, "plain", "test", &plain));
+    NL_TRY(predict(d));
+    printf("\ndifficulty %g, %d epochs        test accuracy\n"
+           "  with non-local blocks          %.3f\n"
+           "  without                        %.3f\n"
+           "  with, one frame repeated       %.3f   (chance: 0.125)\n",
+           d->difficulty, d->epochs, blocks, plain, still);
+    return NL_OK;
+}
+
+nl_status nl_cmd_demo(struct nl_run *run)
+{
+    struct demo d = {.run = run, .folder = run->args.save_dir, .epochs = EPOCHS};
+    char *end = NULL;
+    if (!d.folder) d.folder = "nonlocal-demo";
+    NL_REQUIRE(strlen(d.folder) < 2000, NL_EUSAGE, "--save_dir: the name is too long");
+    if (run->args.difficulty) {
+        d.difficulty = strtod(run->args.difficulty, &end);
+        NL_REQUIRE(*end == '\0' && d.difficulty >= 0 && d.difficulty <= 1, NL_EUSAGE,
+                   "--difficulty: want a number from 0 to 1, got \"%.32s\"", run->args.difficulty);
+    }
+    if (nl_settings_origin(&run->settings, "TRAIN.epoch") == NL_BY_FLAG)
+        d.epochs = run->settings.config.train.epoch;
+    nl_signals_watch();
+    const nl_status st = everything(&d);
+    forget(&d);
+    return st;
+}
