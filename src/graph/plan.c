@@ -159,10 +159,7 @@ static nl_status build(struct nl_plan *plan, const nl_value *outputs, int n_outp
     find_passing(plan);
     NL_TRY(find_lifetimes(plan, outputs, n_outputs));
     place_constants(plan);
-    NL_TRY(place_activations(plan));
-    NL_TRY(allocate(plan));
-    bind(plan);
-    return NL_OK;
+    return place_activations(plan);
 }
 
 /* Everything but the memory. */
