@@ -32,15 +32,17 @@ enum {
     NL_CMD_EVAL = 1024,
     NL_CMD_PREPARE = 4096,
     NL_CMD_DEMO = 8192,
+    NL_CMD_MAKE_LIST = 16384,
+    NL_CMD_CHECK_DATA = 32768,
 };
 
 /* Flags that are no configuration keys. Texts are borrowed from argv; NULL: not given. */
 struct nl_flags {
     const char *config, *weights, *json, *views, *input, *output, *layer, *to, *from, *mode, *shape;
-    const char *pretrain, *resume, *save_dir, *rescore, *difficulty;
+    const char *pretrain, *resume, *save_dir, *rescore, *difficulty, *split, *bad;
     int64_t threads, seed, log_interval, infer_topk, temporal, spatial, batch, crop, repeat;
     int64_t valid_interval, save_steps, batches;
-    bool fix_random_seed, scale_lr, early_stop;
+    bool fix_random_seed, scale_lr, early_stop, force, decode;
     int64_t short_side, key_interval;
     bool has_seed, per_op, bare_json, train, backward, allow_missing, markdown, help;
     int use_gpu;       /* nl_use_gpu */
@@ -79,6 +81,8 @@ nl_status nl_cmd_eval(struct nl_run *run);
 nl_status nl_cmd_bn_recompute(struct nl_run *run);
 nl_status nl_cmd_prepare(struct nl_run *run);
 nl_status nl_cmd_demo(struct nl_run *run);
+nl_status nl_cmd_make_list(struct nl_run *run);
+nl_status nl_cmd_check_data(struct nl_run *run);
 
 /* Runs a command as the program would with these arguments; its exit status. */
 int nl_run_command(const char *name, int argc, char *const *argv);

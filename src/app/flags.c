@@ -18,6 +18,8 @@ enum {
     LOADS = PREDICT | FORWARD | INFO | BENCH | RECOMPUTE | EVAL,
     PREPARE = NL_CMD_PREPARE,
     DEMO = NL_CMD_DEMO,
+    MAKE_LIST = NL_CMD_MAKE_LIST,
+    CHECK_DATA = NL_CMD_CHECK_DATA,
     ALL = ~0,
 };
 
@@ -106,6 +108,11 @@ static const struct nl_flag flags[] = {
     NUMBER("batches", RECOMPUTE, batches, 1, 1e9, "micro-batches that are averaged; default 200"),
     FIELD("to", PATH, INIT | CONVERT | RECOMPUTE, to, "safetensors file to write"),
     FIELD("to", PATH, PREPARE, to, "folder for the videos and their list"),
+    FIELD("to", PATH, MAKE_LIST, to, "folder for lists, labels.json and config.yaml"),
+    FIELD("split", TEXT, MAKE_LIST, split, "shares TRAIN,VAL,TEST; default 80,10,10"),
+    FIELD("force", SWITCH, MAKE_LIST, force, "write files anew that are there"),
+    FIELD("decode", SWITCH, CHECK_DATA, decode, "decode every frame, not just the first"),
+    FIELD("bad", PATH, CHECK_DATA, bad, "file for the lines of videos that cannot be read"),
     NUMBER("short_side", PREPARE, short_side, 2, 8192,
            "pixels; default 256; smaller videos keep their size"),
     NUMBER("key_interval", PREPARE, key_interval, 1, 1000,

@@ -1,0 +1,206 @@
+/* `nonlocal make-list`: lists, labels and a configuration fragment from a folder per class. */
+#include "src/app/command.h"
+#include "src/app/inputs.h"
+#include "src/app/lists.h"
+#include "src/core/file.h"
+#include "src/core/log.h"
+#include "src/core/memory.h"
+#include "src/core/rng.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { SPLITS = 3, PATH_BYTES = 4300 };
+
+static const char *const split_names[SPLITS] = {"train", "val", "test"};
+
+struct listing {
+    struct nl_run *run;
+    const char *from, *to;
+    double share[SPLITS];
+    char **classes;
+    int n_classes;
+    struct nl_text text[SPLITS];
+    int64_t count[SPLITS];
+};
+
+static nl_status read_split(const char *text, double share[SPLITS])
+{
+    char end;
+    if (!text) text = "80,10,10";
+    const int found = sscanf(text, "%lf,%lf,%lf%c", &share[0], &share[1], &share[2], &end);
+    const double sum = share[0] + share[1] + share[2];
+    NL_REQUIRE(found == 3 && share[0] > 0 && share[1] >= 0 && share[2] >= 0 && sum > 0, NL_EUSAGE,
+               "--split: want shares TRAIN,VAL,TEST such as 80,10,10, got \"%.32s\"", text);
+    for (int i = 0; i < SPLITS; i++) share[i] /= sum;
+    return NL_OK;
+}
+
+static nl_status take_class(struct listing *l, const char *name)
+{
+    char path[PATH_BYTES];
+    struct stat about;
+    snprintf(path, sizeof path, "%.4000s/%.255s", l->from, name);
+    if (name[0] == '.' || stat(path, &about) != 0 || !S_ISDIR(about.st_mode)) return NL_OK;
+    if (strpbrk(name, "\n\r")) {
+        nl_warn("%s: a class with a line break in its name is left out", l->from);
+        return NL_OK;
+    }
+    NL_TRY(nl_resize(&l->classes, (size_t)l->n_classes + 1, sizeof *l->classes));
+    NL_TRY(nl_copy_text(name, &l->classes[l->n_classes]));
+    l->n_classes++;
+    return NL_OK;
+}
+
+/* Folders in the order of their names, which is the order of labels. */
+static int by_bytes(const struct dirent **a, const struct dirent **b)
+{
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static nl_status find_classes(struct listing *l)
+{
+    struct dirent **entries = NULL;
+    const int count = scandir(l->from, &entries, NULL, by_bytes);
+    nl_status st = NL_OK;
+    NL_REQUIRE(count >= 0, NL_EIO, "%s: %s", l->from, strerror(errno));
+    for (int i = 0; i < count; i++) {
+        if (st == NL_OK) st = take_class(l, entries[i]->d_name);
+        nl_free(entries[i]); /* of malloc, as all that nl_free takes */
+    }
+    nl_free(entries);
+    NL_TRY(st);
+    NL_REQUIRE(l->n_classes > 1, NL_EUSAGE, "%s: %d folders; want one for each class", l->from,
+               l->n_classes);
+    return NL_OK;
+}
+
+/* Which split the i-th of n shuffled videos goes to: whole shares, what is left to training. */
+static int split_of(const struct listing *l, int i, int n)
+{
+    const int test = (int)(l->share[2] * n + 0.5), val = (int)(l->share[1] * n + 0.5);
+    if (i < test) return 2;
+    return i < test + val ? 1 : 0;
+}
+
+/* The class's videos, in an order keyed by seed and class alone. */
+static nl_status add_class(struct listing *l, int label)
+{
+    char path[PATH_BYTES], name[300];
+    struct nl_inputs videos = {.list = NULL};
+    struct nl_rng rng;
+    snprintf(path, sizeof path, "%.4000s/%.255s", l->from, l->classes[label]);
+    snprintf(name, sizeof name, "split/%.255s", l->classes[label]);
+    nl_rng_seed(&rng, l->run->args.has_seed ? (uint64_t)l->run->args.seed : 0, name);
+    if (nl_inputs_add_path(&videos, path) != NL_OK) {
+        nl_warn("%s", nl_error());
+        nl_inputs_clear(&videos);
+        return NL_OK;
+    }
+    for (int i = videos.count - 1; i > 0; i--) {
+        const int k = (int)nl_rng_range(&rng, 0, i);
+        const struct nl_input was = videos.list[i];
+        videos.list[i] = videos.list[k];
+        videos.list[k] = was;
+    }
+    for (int i = 0; i < videos.count; i++) {
+        const int split = split_of(l, i, videos.count);
+        if (strpbrk(videos.list[i].path, "\n\r")) {
+            nl_warn("%s: a video with a line break in its name is left out", path);
+            continue;
+        }
+        nl_text_add(&l->text[split], "%s %d\n", videos.list[i].path, label);
+        l->count[split]++;
+    }
+    nl_inputs_clear(&videos);
+    return NL_OK;
+}
+
+static nl_status write_file(const struct listing *l, const char *name, const char *text)
+{
+    char path[PATH_BYTES];
+    struct nl_file_write w;
+    snprintf(path, sizeof path, "%.4000s/%s", l->to, name);
+    NL_REQUIRE(l->run->args.force || access(path, F_OK) != 0, NL_EUSAGE,
+               "%s is there already; --force writes it anew", path);
+    NL_TRY(nl_file_write_begin(&w, path));
+    fputs(text ? text : "", w.file);
+    return nl_file_write_commit(&w);
+}
+
+/* A JSON string; names are file names, so quotes and backslashes are what matters. */
+static void add_quoted(struct nl_text *out, const char *text)
+{
+    nl_text_add(out, "\"");
+    for (; *text; text++) nl_text_add(out, *text == '"' || *text == '\\' ? "\\%c" : "%c", *text);
+    nl_text_add(out, "\"");
+}
+
+static nl_status write_labels(const struct listing *l)
+{
+    struct nl_text text = {.data = NULL};
+    for (int i = 0; i < l->n_classes; i++) {
+        nl_text_add(&text, i ? ",\n " : "[");
+        add_quoted(&text, l->classes[i]);
+    }
+    nl_text_add(&text, "]\n");
+    nl_status st = nl_text_check(&text);
+    if (st == NL_OK) st = write_file(l, "labels.json", text.data);
+    nl_text_clear(&text);
+    return st;
+}
+
+static nl_status write_config(const struct listing *l)
+{
+    static const char *const sections[SPLITS] = {"TRAIN", "VALID", "TEST"};
+    struct nl_text text = {.data = NULL};
+    nl_text_add(&text,
+                "# Of %s. Use with --config, or copy into a configuration.\nMODEL:\n"
+                "  num_classes: %d\n",
+                l->from, l->n_classes);
+    for (int i = 0; i < SPLITS; i++)
+        nl_text_add(&text, "%s:\n  filelist: \"%s/%s.txt\"\n", sections[i], l->to, split_names[i]);
+    nl_text_add(&text, "  dataset_size: %lld\nINFER:\n  kinetics_labels: \"%s/labels.json\"\n",
+                (long long)l->count[2], l->to);
+    nl_status st = nl_text_check(&text);
+    if (st == NL_OK) st = write_file(l, "config.yaml", text.data);
+    nl_text_clear(&text);
+    return st;
+}
+
+static nl_status make(struct listing *l)
+{
+    char name[32];
+    NL_TRY(find_classes(l));
+    NL_TRY(nl_folder_ready("--to", l->to));
+    for (int i = 0; i < l->n_classes; i++) NL_TRY(add_class(l, i));
+    for (int i = 0; i < SPLITS; i++) {
+        NL_TRY(nl_text_check(&l->text[i]));
+        snprintf(name, sizeof name, "%s.txt", split_names[i]);
+        NL_TRY(write_file(l, name, l->text[i].data));
+    }
+    NL_TRY(write_labels(l));
+    NL_TRY(write_config(l));
+    printf("%d classes: %lld videos to train, %lld to validate, %lld to test; %s/config.yaml\n",
+           l->n_classes, (long long)l->count[0], (long long)l->count[1], (long long)l->count[2],
+           l->to);
+    return NL_OK;
+}
+
+nl_status nl_cmd_make_list(struct nl_run *run)
+{
+    struct listing l = {.run = run, .to = run->args.to};
+    NL_REQUIRE(run->args.n_rest == 1 && l.to, NL_EUSAGE,
+               "want a folder of a folder per class, and --to=FOLDER");
+    l.from = run->args.rest[0];
+    nl_status st = read_split(run->args.split, l.share);
+    if (st == NL_OK) st = make(&l);
+    for (int i = 0; i < l.n_classes; i++) nl_free(l.classes[i]);
+    for (int i = 0; i < SPLITS; i++) nl_text_clear(&l.text[i]);
+    nl_free(l.classes);
+    return st;
+}

@@ -1,0 +1,51 @@
+#!/bin/sh
+# check-data.sh: lists made from folders are stratified and repeatable; faults of lists are found.
+set -u
+program=${NL_PROGRAM:?}
+maker=${NL_CLIPMAKER:-$(pwd)/tests/clipmaker}
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+failed=0
+fail() {
+    echo "FAILED: $*"
+    failed=1
+}
+
+for class in a 'b c' d; do
+    mkdir -p "$folder/videos/$class"
+    "$maker" "$folder/videos/$class/0.mp4" 48 32 6 || exit 1
+    for i in 1 2 3 4 5 6 7 8 9; do cp "$folder/videos/$class/0.mp4" "$folder/videos/$class/$i.mp4"; done
+done
+make_list() {
+    "$program" make-list "$folder/videos" --split=60,20,20 --seed=3 "$@" >"$folder/out" 2>&1
+}
+make_list --to="$folder/one" || fail "make-list: $(cat "$folder/out")"
+make_list --to="$folder/two" || fail "make-list again"
+for file in train.txt val.txt test.txt labels.json; do
+    cmp -s "$folder/one/$file" "$folder/two/$file" || fail "$file is another the second time"
+done
+for label in 0 1 2; do
+    test "$(grep -c " $label\$" "$folder/one/train.txt")" = 6 || fail "train.txt: class $label"
+    test "$(grep -c " $label\$" "$folder/one/val.txt")" = 2 || fail "val.txt: class $label"
+done
+make_list --to="$folder/one" && fail "lists that are there are written over"
+make_list --to="$folder/one" --force || fail "--force does not write"
+make_list --to="$folder/three" --split=1,2 && fail "a split of two"
+
+check() {
+    "$program" check-data --config="$folder/one/config.yaml" "$@" >"$folder/out" 2>&1
+}
+check || fail "sound lists have faults: $(cat "$folder/out")"
+head -1 "$folder/one/train.txt" >>"$folder/one/val.txt"
+echo "$folder/none.mp4 1" >>"$folder/one/val.txt"
+check --bad="$folder/bad.txt" && fail "faults are not found"
+grep -q 'val.txt:8: .*none.mp4: No such file' "$folder/out" || fail "a missing video is not named"
+grep -q 'is in .*train.txt:1 too' "$folder/out" || fail "a video in two splits is not named"
+grep -q '2 faults' "$folder/out" || fail "not two faults"
+test "$(cat "$folder/bad.txt")" = "$folder/none.mp4 1" || fail "--bad writes other lines"
+sed 's/ 2$/ 3/' "$folder/one/train.txt" >"$folder/off.txt"
+check "$folder/off.txt" && fail "a label out of range passes"
+grep -q 'label 3, want 0 to 2' "$folder/out" || fail "no line about the label"
+
+test $failed = 0 && echo "make-list, check-data: all of it holds"
+exit $failed
