@@ -1,4 +1,4 @@
-#include "src/weights/npy.h"
+#include "src/tensor/npy.h"
 #include "tests/weights_case.h"
 
 #include <check.h>

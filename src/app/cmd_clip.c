@@ -1,7 +1,7 @@
 #include "src/app/command.h"
 #include "src/app/viewspec.h"
 #include "src/core/memory.h"
-#include "src/weights/npy.h"
+#include "src/tensor/npy.h"
 
 /* The one view, in our layout. */
 static nl_status keep(void *user, const struct nl_view *view)

@@ -1,7 +1,7 @@
 #include "src/app/command.h"
 #include "src/app/session.h"
 #include "src/core/memory.h"
-#include "src/weights/npy.h"
+#include "src/tensor/npy.h"
 
 /* (N,C,S) to (N,S,C), or back: the field's layout to ours, S running over T,H,W. */
 static void swap_axes(const float *in, float *out, int64_t n, int64_t c, int64_t s)

@@ -1,4 +1,4 @@
-#include "src/weights/npy.h"
+#include "src/tensor/npy.h"
 
 #include "src/core/memory.h"
 #include "src/core/text.h"
