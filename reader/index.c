@@ -118,6 +118,7 @@ static bool look(struct nl_index *index, const AVPacket *packet, struct nl_index
     case AV_CODEC_ID_VP9:
         return look_at_vp9(packet);
     case AV_CODEC_ID_AV1:
+        return e->shown; /* libdav1d shows what is to be discarded, too */
     case AV_CODEC_ID_FFV1:
     case AV_CODEC_ID_MJPEG:
         return true;

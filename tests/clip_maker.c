@@ -18,15 +18,20 @@ static void must(int rc)
     ck_assert_int_ge(rc, 0);
 }
 
-static void begin(struct writer *w, const char *path, int width, int height)
+static void begin(struct writer *w, const char *path, const AVCodec *codec,
+                  const struct nl_coding *coding, int width, int height)
 {
-    const AVCodec *codec = avcodec_find_encoder(AV_CODEC_ID_FFV1);
-    must(avformat_alloc_output_context2(&w->format, NULL, "matroska", path));
+    must(avformat_alloc_output_context2(&w->format, NULL, NULL, path));
     w->stream = avformat_new_stream(w->format, NULL);
     w->encoder = avcodec_alloc_context3(codec);
     w->encoder->width = width;
     w->encoder->height = height;
-    w->encoder->pix_fmt = AV_PIX_FMT_YUV420P;
+    w->encoder->pix_fmt = codec->id == AV_CODEC_ID_MJPEG ? AV_PIX_FMT_YUVJ420P : AV_PIX_FMT_YUV420P;
+    w->encoder->gop_size = coding->gop;
+    w->encoder->max_b_frames = coding->b_frames;
+    w->encoder->bit_rate = 2000000;
+    if (w->format->oformat->flags & AVFMT_GLOBALHEADER)
+        w->encoder->flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
     w->encoder->time_base = (AVRational){1, 25};
     w->encoder->thread_count = 1;
     must(avcodec_open2(w->encoder, codec, NULL));
@@ -36,7 +41,7 @@ static void begin(struct writer *w, const char *path, int width, int height)
     must(avformat_write_header(w->format, NULL));
     w->packet = av_packet_alloc();
     w->frame = av_frame_alloc();
-    w->frame->format = AV_PIX_FMT_YUV420P;
+    w->frame->format = w->encoder->pix_fmt;
     w->frame->width = width;
     w->frame->height = height;
     must(av_frame_get_buffer(w->frame, 0));
@@ -62,10 +67,13 @@ static void write_packets(struct writer *w)
     }
 }
 
-void nl_make_clip(const char *path, int width, int height, int frames, nl_luma_fn *luma)
+bool nl_make_clip_as(const char *path, const struct nl_coding *coding, int width, int height,
+                     int frames, nl_luma_fn *luma)
 {
     struct writer w = {.format = NULL};
-    begin(&w, path, width, height);
+    const AVCodec *codec = avcodec_find_encoder_by_name(coding->encoder);
+    if (!codec) return false;
+    begin(&w, path, codec, coding, width, height);
     for (int i = 0; i < frames; i++) {
         paint(w.frame, i, luma);
         must(avcodec_send_frame(w.encoder, w.frame));
@@ -79,4 +87,11 @@ void nl_make_clip(const char *path, int width, int height, int frames, nl_luma_f
     av_packet_free(&w.packet);
     avcodec_free_context(&w.encoder);
     avformat_free_context(w.format);
+    return true;
+}
+
+void nl_make_clip(const char *path, int width, int height, int frames, nl_luma_fn *luma)
+{
+    const struct nl_coding lossless = {.encoder = "ffv1", .gop = 12};
+    ck_assert(nl_make_clip_as(path, &lossless, width, height, frames, luma));
 }
