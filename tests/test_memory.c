@@ -60,6 +60,17 @@ START_TEST(texts_are_copied)
 }
 END_TEST
 
+START_TEST(the_last_message_can_be_copied)
+{
+    char *copy = NULL;
+    ck_assert_int_eq(nl_fail(NL_EIO, "a.mp4: broken"), NL_EIO);
+    ck_assert_int_eq(nl_copy_text(nl_error(), &copy), NL_OK);
+    ck_assert_str_eq(copy, "a.mp4: broken");
+    ck_assert_str_eq(nl_error(), "a.mp4: broken");
+    nl_free(copy);
+}
+END_TEST
+
 START_TEST(sizes_are_checked)
 {
     size_t out = 0;
@@ -101,6 +112,7 @@ int main(void)
     tcase_add_test(tc, counted_blocks_are_zero_and_overflow_is_refused);
     tcase_add_test(tc, a_resized_block_keeps_its_start_and_survives_failure);
     tcase_add_test(tc, texts_are_copied);
+    tcase_add_test(tc, the_last_message_can_be_copied);
     tcase_add_test(tc, sizes_are_checked);
     tcase_add_test(tc, the_nth_allocation_fails_once_on_demand);
     suite_add_tcase(suite, tc);

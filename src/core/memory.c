@@ -40,7 +40,8 @@ nl_status nl_alloc(size_t bytes, void *out)
 nl_status nl_calloc(size_t count, size_t size, void *out)
 {
     size_t bytes = 0;
-    deliver(NULL, 0, out);
+    void *const none = NULL;
+    memcpy(out, &none, sizeof none);
     NL_TRY(nl_size_mul(count, size, &bytes));
     return deliver(told_to_fail() ? NULL : calloc(bytes ? bytes : 1, 1), bytes, out);
 }
