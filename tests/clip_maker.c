@@ -62,6 +62,7 @@ static void paint(AVFrame *frame, int index, nl_luma_fn *luma)
 static void write_packets(struct writer *w)
 {
     while (avcodec_receive_packet(w->encoder, w->packet) == 0) {
+        w->packet->duration = 1; /* else some containers end before the last frame */
         av_packet_rescale_ts(w->packet, w->encoder->time_base, w->stream->time_base);
         must(av_interleaved_write_frame(w->format, w->packet));
     }

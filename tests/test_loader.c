@@ -31,7 +31,7 @@ static void make_samples(void)
         if (i != 4) nl_make_clip(paths[i], 24 + 2 * i, 32 - 2 * i % 8, 3 + 3 * i, moving);
     }
     for (int i = 0; i < FLOATS; i++) in[i] = (float)i;
-    if (nl_npy_write(paths[4], NL_F32, 4, dim, in) != NL_OK) fprintf(stderr, "%s\n", nl_error());
+    ck_assert_int_eq(nl_npy_write(paths[4], NL_F32, 4, dim, in), NL_OK);
 }
 
 static struct nl_loader_job job_of(int threads)
@@ -345,9 +345,9 @@ static void remove_folder(void)
 int main(void)
 {
     if (!mkdtemp(folder)) return 1;
-    make_samples();
     Suite *suite = suite_create("loader");
     TCase *tests = tcase_create("loader");
+    tcase_add_unchecked_fixture(tests, make_samples, NULL);
     tcase_add_test(tests, an_epoch_has_every_sample_once_with_its_label);
     tcase_add_test(tests, clips_are_those_of_train_clip);
     tcase_add_loop_test(tests, threads_and_depth_change_nothing, 0, NL_COUNT(threads));
