@@ -21,8 +21,8 @@ struct slot {
 };
 
 /* Clips are numbered through the epoch; a worker takes the next one, into slot (batch mod depth).
- * Under `lock`: next_clip, slots' done, released, cancelled's waiters. A clip's own places belong
- * to its worker until it is counted as done. */
+ * `lock` guards next_clip, released and the slots' done. A clip's own places in a slot belong to its
+ * worker until it is counted as done. */
 struct nl_loader {
     struct nl_loader_job job;
     int64_t *order;

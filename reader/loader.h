@@ -5,8 +5,8 @@
  *
  * A sample that cannot be read is replaced by another of the list, drawn from the stream
  * "replace/<epoch>/<sample>"; the clip is still drawn for (epoch, sample). Samples that could not be
- * read are counted and listed as their batches are given out, so all this does not depend on which
- * thread met what first either.
+ * read are counted, from first_batch on, and listed as their batches are given out, so all this does
+ * not depend on which thread met what first either.
  */
 #ifndef NL_LOADER_H
 #define NL_LOADER_H

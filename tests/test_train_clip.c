@@ -136,7 +136,7 @@ static void naive(const struct nl_train_spec *s, const struct film *film, int64_
     uint8_t *whole;
     ck_assert_int_eq(nl_alloc((size_t)width * (size_t)height * 3, &whole), NL_OK);
     for (int k = 0; k < s->length; k++) {
-        const struct nl_image *frame = &film->frame[(start + k * s->rate) % film->n];
+        const struct nl_image *frame = &film->frame[(start + (int64_t)k * s->rate) % film->n];
         const struct nl_part all = {width, height, 0, 0, width, height};
         ck_assert_int_eq(nl_resizer_run(&resizer, frame, &all, whole), NL_OK);
         for (ptrdiff_t y = 0; y < s->crop; y++)
@@ -184,9 +184,8 @@ static const struct {
     {"mpeg2.ts", {"mpeg2video", 12, 2}, false}, {"mpeg2.mpg", {"mpeg2video", 12, 2}, false},
     {"flv1.flv", {"flv", 12, 0}, false},        {"h264.mp4", {"libx264", 12, 3}, true},
     {"h264.mkv", {"libx264", 25, 0}, true},     {"h264.avi", {"libx264", 12, 3}, false},
-    {"h264.ts", {"libx264", 12, 3}, false},     {"h265.mp4", {"libx265", 12, 3}, true},
-    {"vp8.webm", {"libvpx", 12, 0}, false},     {"vp9.webm", {"libvpx-vp9", 12, 0}, true},
-    {"av1.mp4", {"libaom-av1", 12, 0}, true},
+    {"h264.ts", {"libx264", 12, 3}, false},     {"vp8.webm", {"libvpx", 12, 0}, false},
+    {"vp9.webm", {"libvpx-vp9", 12, 0}, true},  {"av1.mp4", {"libaom-av1", 12, 0}, true},
 };
 
 static const char *coded_clip(int i, int frames)
@@ -378,7 +377,8 @@ END_TEST
 
 START_TEST(a_video_shorter_than_a_clip_begins_at_its_start_and_wraps)
 {
-    static float clip[2 * 32 * 32 * 3];
+    enum { FIRST = 32 * 32 * 3 };
+    static float clip[2 * FIRST];
     static struct film film;
     const char *path = in_folder("short.mkv");
     struct nl_train_spec s = unscaled;
@@ -387,7 +387,7 @@ START_TEST(a_video_shorter_than_a_clip_begins_at_its_start_and_wraps)
     ck_assert_int_eq(read_clip(&s, false, path, 3, clip), NL_OK);
     watch(path, &film);
     ck_assert_float_eq(clip[0], ramp_value(&film, 0, 0));
-    ck_assert_float_eq(clip[32 * 32 * 3], ramp_value(&film, 2 % (1 + _i), 0));
+    ck_assert_float_eq(clip[FIRST], ramp_value(&film, 2 % (1 + _i), 0));
     forget(&film);
 }
 END_TEST
