@@ -191,19 +191,18 @@ nl_status nl_container_packet(struct nl_container *in, AVPacket *packet, bool *g
     return NL_OK;
 }
 
-nl_status nl_container_count(struct nl_container *in, int64_t *packets)
+nl_status nl_container_index(struct nl_container *in, struct nl_index *index)
 {
     nl_status st = NL_OK;
     bool got = true;
     AVPacket *packet = av_packet_alloc();
-    *packets = 0;
     NL_REQUIRE(packet, NL_ENOMEM, "%s: out of memory", in->name);
+    nl_index_begin(index, in->stream->codecpar);
     while (st == NL_OK && got) {
         st = nl_container_packet(in, packet, &got);
-        /* Packets before the start of an edit are decoded, but shown by no decoder. */
-        *packets += st == NL_OK && got && !(packet->flags & AV_PKT_FLAG_DISCARD);
+        if (st == NL_OK && got) st = nl_index_add(index, packet);
         av_packet_unref(packet);
     }
     av_packet_free(&packet);
-    return st;
+    return st == NL_OK ? nl_index_finish(index) : st;
 }

@@ -7,6 +7,7 @@
 #ifndef NL_CONTAINER_H
 #define NL_CONTAINER_H
 
+#include "reader/index.h"
 #include "reader/video.h"
 
 #include <libavcodec/packet.h>
@@ -42,8 +43,8 @@ nl_status nl_container_rewind(struct nl_container *in) NL_MUST_CHECK;
  * NL_EIO if the system cannot read the file; NL_EINTR. */
 nl_status nl_container_packet(struct nl_container *in, AVPacket *packet, bool *got) NL_MUST_CHECK;
 
-/* Packets from here to the end. */
-nl_status nl_container_count(struct nl_container *in, int64_t *packets) NL_MUST_CHECK;
+/* Reads the packets from here to the end into an index. */
+nl_status nl_container_index(struct nl_container *in, struct nl_index *index) NL_MUST_CHECK;
 
 /* FFmpeg's first error line on this thread since nl_ffmpeg_forget, escaped; "" if none. */
 const char *nl_ffmpeg_said(void);

@@ -7,40 +7,43 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <time.h>
 
-enum { ATTEMPTS = 16 }; /* replacements of one broken video */
+enum { TRIES = 100 }; /* other samples that are looked at in place of one */
 
-/* What became of one clip. */
-struct outcome {
-    nl_status status;
-    char *message; /* why the sample was replaced, or could not be; NULL: it was read */
-};
-
-/* Slots go round a ring: batch b is made in slot b mod depth once the batch before it there was
- * released. */
+/* Where one batch is put together. Slots go round: free -> filled by workers -> the caller's. */
 struct slot {
-    struct nl_batch batch;
-    struct outcome *outcomes; /* [batch] */
-    int64_t number;           /* batch of the epoch */
-    int missing;              /* clips not made yet */
+    struct nl_batch batch;     /* first: the caller's pointer is the slot's */
+    struct nl_bad_sample *bad; /* by place in the batch; message NULL where all was well */
+    nl_status *status;         /* by place in the batch: of what cannot be mended */
+    char **message;
+    int done;
 };
 
+/* Clips are numbered through the epoch; a worker takes the next one, into slot (batch mod depth).
+ * `lock` guards next_clip, released and the slots' done. A clip's own places in a slot belong to its
+ * worker until it is counted as done. */
 struct nl_loader {
     struct nl_loader_job job;
-    int64_t *order; /* [n_samples] */
-    int64_t n_batches;
+    int64_t *order;
+    int64_t batches, clips;  /* of the epoch, to be given */
+    int64_t next_clip;       /* the first that no worker has */
+    int64_t given, released; /* batches: the next of each kind */
     struct slot *slots;
-    int64_t ticket; /* the next clip to make, counted from the epoch's first */
-    int64_t next;   /* the next batch to give out */
-    int64_t released;
-    char **bad;
+    struct nl_bad_sample *bad;
     int64_t n_bad, bad_room;
+    double waited;
+    nl_status status; /* that nl_loader_next ended with */
+    char message[1024];
+
+    pthread_mutex_t lock;
+    pthread_cond_t room, ready;
     pthread_t *threads;
     int n_threads;
     atomic_bool cancelled;
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
 };
+
+/* --- workers --------------------------------------------------------------------------------- */
 
 static bool is_cancelled(const void *user)
 {
@@ -48,174 +51,300 @@ static bool is_cancelled(const void *user)
     return atomic_load(&l->cancelled);
 }
 
-/* --- one clip -------------------------------------------------------------------------------- */
-
-/* The sample that stands in for `sample` at the given attempt. */
-static int64_t stand_in(const struct nl_loader *l, int64_t sample, int attempt)
+/* Reads the clip that shows `*sample`, or one in its place. What could not be read, and why, goes
+ * to `bad`. */
+static nl_status read_sample(struct nl_loader *l, struct nl_clip_reader *reader, int64_t *sample,
+                             float *clip, struct nl_bad_sample *bad)
 {
-    char name[96];
+    const struct nl_clip_key key = {l->job.seed, l->job.epoch, *sample};
     struct nl_rng rng;
-    snprintf(name, sizeof name, "replace/%" PRId64 "/%" PRId64 "/%d", l->job.epoch, sample,
-             attempt);
+    char name[64];
+    nl_status st = nl_train_clip(reader, l->job.samples[*sample].path, &key, clip);
+    if (st != NL_EIO) return st;
+    *bad = (struct nl_bad_sample){.sample = *sample, .path = l->job.samples[*sample].path};
+    NL_TRY(nl_copy_text(nl_error(), &bad->message));
+    snprintf(name, sizeof name, "replace/%" PRId64 "/%" PRId64, key.epoch, key.sample);
     nl_rng_seed(&rng, l->job.seed, name);
-    return nl_rng_range(&rng, 0, l->job.n_samples - 1);
-}
-
-static nl_status read_sample(const struct nl_loader *l, int64_t sample, float *clip)
-{
-    const struct nl_video_limits limits = {.stop = is_cancelled, .stop_user = l};
-    const struct nl_clip_draw draw = nl_clip_draw(l->job.seed, l->job.epoch, sample);
-    return nl_clip_read(l->job.samples[sample].path, &limits, &l->job.spec, &draw, clip);
-}
-
-static void make_clip(const struct nl_loader *l, struct slot *slot, int i)
-{
-    const int64_t first = l->order[slot->number * l->job.batch + i];
-    const struct nl_clip_spec *spec = &l->job.spec;
-    struct outcome *outcome = &slot->outcomes[i];
-    float *clip = slot->batch.clips +
-                  (size_t)i * (size_t)spec->length * (size_t)spec->crop * (size_t)spec->crop * 3;
-    int64_t sample = first;
-    outcome->status = read_sample(l, sample, clip);
-    if (outcome->status == NL_EIO && nl_copy_text(nl_error(), &outcome->message) != NL_OK)
-        outcome->status = NL_ENOMEM;
-    for (int attempt = 0; outcome->status == NL_EIO && attempt < ATTEMPTS; attempt++) {
-        sample = stand_in(l, first, attempt);
-        outcome->status = read_sample(l, sample, clip);
+    for (int i = 0; i < TRIES && st == NL_EIO && !is_cancelled(l); i++) {
+        *sample = nl_rng_range(&rng, 0, l->job.count - 1);
+        if (*sample != key.sample)
+            st = nl_train_clip(reader, l->job.samples[*sample].path, &key, clip);
     }
-    if (outcome->status != NL_OK && !outcome->message)
-        (void)!nl_copy_text(nl_error(), &outcome->message);
-    slot->batch.samples[i] = sample;
-    slot->batch.labels[i] = l->job.samples[sample].label;
+    if (st == NL_EIO)
+        return nl_fail(NL_EIO, "no sample could be read in place of this one: %s", bad->message);
+    return st;
 }
 
-/* --- threads --------------------------------------------------------------------------------- */
-
-static int count_of(const struct nl_loader *l, int64_t number)
+static struct slot *slot_of(const struct nl_loader *l, int64_t batch)
 {
-    const int64_t left = l->job.n_samples - number * l->job.batch;
+    return &l->slots[batch % l->job.depth];
+}
+
+static void read_clip(struct nl_loader *l, struct nl_clip_reader *reader, int64_t number)
+{
+    struct slot *slot = slot_of(l, number / l->job.batch);
+    const int at = (int)(number % l->job.batch);
+    float *clip = slot->batch.clips + nl_train_clip_floats(&l->job.spec) * (size_t)at;
+    int64_t sample = l->order[number];
+    nl_status st = read_sample(l, reader, &sample, clip, &slot->bad[at]);
+    slot->batch.samples[at] = sample;
+    slot->batch.labels[at] = l->job.samples[sample].label;
+    if (st != NL_OK && nl_copy_text(nl_error(), &slot->message[at]) != NL_OK) st = NL_ENOMEM;
+    slot->status[at] = st;
+}
+
+static int clips_of(const struct nl_loader *l, int64_t batch)
+{
+    const int64_t left = l->clips - batch * l->job.batch;
     return left < l->job.batch ? (int)left : l->job.batch;
 }
 
-static struct slot *slot_of(struct nl_loader *l, int64_t number)
+/* The next clip to read, once there is a slot for it; -1 if there is none any more. */
+static int64_t take_clip(struct nl_loader *l)
 {
-    return &l->slots[number % l->job.depth];
+    int64_t clip = -1;
+    pthread_mutex_lock(&l->lock);
+    while (!is_cancelled(l) && l->next_clip < l->clips &&
+           l->next_clip / l->job.batch >= l->released + l->job.depth)
+        pthread_cond_wait(&l->room, &l->lock);
+    if (!is_cancelled(l) && l->next_clip < l->clips) clip = l->next_clip++;
+    pthread_mutex_unlock(&l->lock);
+    return clip;
 }
 
-/* Takes the next clip; NULL when there is none, or the loader closes. Called with the lock held. */
-static struct slot *take_ticket(struct nl_loader *l, int *i)
+static void count_clip(struct nl_loader *l, int64_t clip)
 {
-    for (;;) {
-        const int64_t number = l->ticket / l->job.batch;
-        if (is_cancelled(l) || number >= l->n_batches) return NULL;
-        if (number < l->released + l->job.depth) {
-            struct slot *slot = slot_of(l, number);
-            *i = (int)(l->ticket % l->job.batch);
-            if (*i == 0) {
-                slot->number = number;
-                slot->missing = slot->batch.count = count_of(l, number);
-            }
-            l->ticket = *i + 1 < slot->batch.count ? l->ticket + 1 : (number + 1) * l->job.batch;
-            return slot;
-        }
-        pthread_cond_wait(&l->changed, &l->lock);
-    }
+    const int64_t batch = clip / l->job.batch;
+    pthread_mutex_lock(&l->lock);
+    if (++slot_of(l, batch)->done == clips_of(l, batch)) pthread_cond_signal(&l->ready);
+    pthread_mutex_unlock(&l->lock);
 }
+
+struct start {
+    struct nl_loader *loader;
+    struct nl_clip_reader *reader;
+};
 
 static void *work(void *user)
 {
-    struct nl_loader *l = user;
-    struct slot *slot;
-    int i = 0;
-    pthread_mutex_lock(&l->lock);
-    while ((slot = take_ticket(l, &i))) {
-        pthread_mutex_unlock(&l->lock);
-        make_clip(l, slot, i);
-        pthread_mutex_lock(&l->lock);
-        if (--slot->missing == 0) pthread_cond_broadcast(&l->changed);
+    struct start *start = user;
+    struct nl_loader *l = start->loader;
+    for (int64_t clip = take_clip(l); clip >= 0; clip = take_clip(l)) {
+        read_clip(l, start->reader, clip);
+        count_clip(l, clip);
     }
-    pthread_mutex_unlock(&l->lock);
+    nl_clip_reader_free(start->reader);
+    nl_free(start);
     return NULL;
 }
 
-/* --- opening and closing --------------------------------------------------------------------- */
+/* --- opening --------------------------------------------------------------------------------- */
 
-/* Fisher and Yates's shuffle. */
+static nl_status check_job(const struct nl_loader_job *job)
+{
+    enum { MOST = 1 << 16 };
+    NL_TRY(nl_train_spec_check(&job->spec));
+    NL_REQUIRE(job->count > 0, NL_EUSAGE, "loader: the list of samples is empty");
+    NL_REQUIRE(job->batch > 0 && job->batch <= MOST, NL_EUSAGE,
+               "loader: want batches of 1 to %d clips, got %d", MOST, job->batch);
+    NL_REQUIRE(job->threads > 0 && job->threads <= 1024, NL_EUSAGE,
+               "loader: want 1 to 1024 threads, got %d", job->threads);
+    NL_REQUIRE(job->depth > 0 && job->depth <= MOST, NL_EUSAGE,
+               "loader: want room for 1 to %d batches, got %d", MOST, job->depth);
+    NL_REQUIRE(job->epoch >= 0 && job->first_batch >= 0, NL_EUSAGE,
+               "loader: want an epoch and a first batch from 0 on, got %" PRId64 " and %" PRId64,
+               job->epoch, job->first_batch);
+    NL_REQUIRE(job->max_bad >= 0 && job->max_bad <= 1, NL_EUSAGE,
+               "loader: want a share of unreadable samples from 0 to 1, got %g", job->max_bad);
+    NL_REQUIRE(!job->drop_last || job->count >= job->batch, NL_EUSAGE,
+               "loader: %" PRId64 " samples do not fill one batch of %d", job->count, job->batch);
+    return NL_OK;
+}
+
 static nl_status make_order(struct nl_loader *l)
 {
-    char name[64];
     struct nl_rng rng;
-    NL_TRY(nl_calloc((size_t)l->job.n_samples, sizeof *l->order, &l->order));
-    for (int64_t i = 0; i < l->job.n_samples; i++) l->order[i] = i;
+    char name[64];
+    NL_TRY(nl_calloc((size_t)l->job.count, sizeof *l->order, &l->order));
+    for (int64_t i = 0; i < l->job.count; i++) l->order[i] = i;
     if (!l->job.shuffle) return NL_OK;
     snprintf(name, sizeof name, "order/%" PRId64, l->job.epoch);
     nl_rng_seed(&rng, l->job.seed, name);
-    for (int64_t i = l->job.n_samples - 1; i > 0; i--) {
-        const int64_t k = nl_rng_range(&rng, 0, i), was = l->order[i];
-        l->order[i] = l->order[k];
-        l->order[k] = was;
+    for (int64_t i = l->job.count - 1; i > 0; i--) {
+        const int64_t j = nl_rng_range(&rng, 0, i), keep = l->order[i];
+        l->order[i] = l->order[j];
+        l->order[j] = keep;
     }
     return NL_OK;
 }
 
 static nl_status make_slots(struct nl_loader *l)
 {
-    const struct nl_clip_spec *spec = &l->job.spec;
     const size_t batch = (size_t)l->job.batch;
-    size_t floats;
-    NL_TRY(nl_size_mul((size_t)spec->crop * (size_t)spec->crop * 3, (size_t)spec->length, &floats));
-    NL_TRY(nl_size_mul(floats, batch, &floats));
+    size_t bytes;
+    NL_TRY(nl_size_mul(nl_train_clip_floats(&l->job.spec), batch * sizeof(float), &bytes));
     NL_TRY(nl_calloc((size_t)l->job.depth, sizeof *l->slots, &l->slots));
     for (int i = 0; i < l->job.depth; i++) {
         struct slot *slot = &l->slots[i];
-        slot->number = -1;
-        NL_TRY(nl_calloc(floats, sizeof(float), &slot->batch.clips));
+        NL_TRY(nl_alloc(bytes, &slot->batch.clips));
         NL_TRY(nl_calloc(batch, sizeof *slot->batch.labels, &slot->batch.labels));
         NL_TRY(nl_calloc(batch, sizeof *slot->batch.samples, &slot->batch.samples));
-        NL_TRY(nl_calloc(batch, sizeof *slot->outcomes, &slot->outcomes));
+        NL_TRY(nl_calloc(batch, sizeof *slot->bad, &slot->bad));
+        NL_TRY(nl_calloc(batch, sizeof *slot->status, &slot->status));
+        NL_TRY(nl_calloc(batch, sizeof *slot->message, &slot->message));
     }
     return NL_OK;
 }
 
-static nl_status start_threads(struct nl_loader *l)
+static nl_status start_worker(struct nl_loader *l)
 {
-    NL_TRY(nl_calloc((size_t)l->job.threads, sizeof *l->threads, &l->threads));
-    for (; l->n_threads < l->job.threads; l->n_threads++)
-        NL_REQUIRE(pthread_create(&l->threads[l->n_threads], NULL, work, l) == 0, NL_ENOMEM,
-                   "no decoding thread could be started");
+    const struct nl_video_limits limits = {.stop = is_cancelled, .stop_user = l};
+    struct start *start;
+    NL_TRY(nl_calloc(1, sizeof *start, &start));
+    start->loader = l;
+    nl_status st = nl_clip_reader_new(&l->job.spec, &limits, &start->reader);
+    if (st == NL_OK && pthread_create(&l->threads[l->n_threads], NULL, work, start) != 0)
+        st = nl_fail(NL_ENOMEM, "no thread for decoding");
+    if (st == NL_OK) {
+        l->n_threads++;
+    } else {
+        nl_clip_reader_free(start->reader);
+        nl_free(start);
+    }
+    return st;
+}
+
+static nl_status open_loader(struct nl_loader *l)
+{
+    const struct nl_loader_job *job = &l->job;
+    l->batches = job->drop_last ? job->count / job->batch : (job->count - 1) / job->batch + 1;
+    l->clips = job->drop_last ? l->batches * job->batch : job->count;
+    l->given = l->released = job->first_batch < l->batches ? job->first_batch : l->batches;
+    l->next_clip = l->given * job->batch;
+    const int64_t to_give = l->batches - l->given;
+    if (to_give < job->depth) l->job.depth = to_give ? (int)to_give : 1;
+    NL_TRY(make_order(l));
+    NL_TRY(make_slots(l));
+    NL_TRY(nl_calloc((size_t)job->threads, sizeof *l->threads, &l->threads));
+    for (int i = 0; i < job->threads; i++) NL_TRY(start_worker(l));
     return NL_OK;
 }
 
 nl_status nl_loader_open(const struct nl_loader_job *job, struct nl_loader **out)
 {
-    struct nl_loader *l = NULL;
+    struct nl_loader *l;
     *out = NULL;
-    NL_REQUIRE(job->batch > 0 && job->depth > 0 && job->threads > 0 && job->n_samples > 0,
-               NL_EUSAGE, "a loader wants samples, a batch, a depth and threads of at least 1");
+    NL_TRY(check_job(job));
     NL_TRY(nl_calloc(1, sizeof *l, &l));
     l->job = *job;
-    l->n_batches = (job->n_samples + job->batch - 1) / job->batch;
-    if (job->end_batch && job->end_batch < l->n_batches) l->n_batches = job->end_batch;
-    l->next = l->released = job->first_batch;
-    l->ticket = job->first_batch * job->batch;
     pthread_mutex_init(&l->lock, NULL);
-    pthread_cond_init(&l->changed, NULL);
-    nl_status st = make_order(l);
-    if (st == NL_OK) st = make_slots(l);
-    if (st == NL_OK) st = start_threads(l);
-    if (st == NL_OK)
-        *out = l;
-    else
-        nl_loader_close(l);
+    pthread_cond_init(&l->room, NULL);
+    pthread_cond_init(&l->ready, NULL);
+    const nl_status st = open_loader(l);
+    if (st == NL_OK) *out = l;
+    if (st != NL_OK) nl_loader_close(l);
     return st;
 }
 
-static void clear_outcomes(struct nl_loader *l, struct slot *slot)
+/* --- the caller's side ----------------------------------------------------------------------- */
+
+static double seconds(void)
 {
-    for (int i = 0; slot->outcomes && i < l->job.batch; i++) {
-        nl_free(slot->outcomes[i].message);
-        slot->outcomes[i] = (struct outcome){.status = NL_OK};
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static void wait_for(struct nl_loader *l, struct slot *slot, int count)
+{
+    const double start = seconds();
+    pthread_mutex_lock(&l->lock);
+    while (slot->done < count) pthread_cond_wait(&l->ready, &l->lock);
+    pthread_mutex_unlock(&l->lock);
+    l->waited += seconds() - start;
+}
+
+/* Moves one clip's trouble to the loader's list. */
+static nl_status note_bad(struct nl_loader *l, struct nl_bad_sample *bad)
+{
+    if (!bad->message) return NL_OK;
+    if (l->n_bad == l->bad_room) {
+        const int64_t room = l->bad_room ? 2 * l->bad_room : 16;
+        NL_TRY(nl_resize(&l->bad, (size_t)room, sizeof *l->bad));
+        l->bad_room = room;
     }
+    l->bad[l->n_bad++] = *bad;
+    bad->message = NULL;
+    return NL_OK;
+}
+
+static nl_status look_at_batch(struct nl_loader *l, struct slot *slot)
+{
+    for (int i = 0; i < slot->batch.count; i++) {
+        NL_TRY(note_bad(l, &slot->bad[i]));
+        if (slot->status[i] != NL_OK)
+            return nl_fail(slot->status[i], "%s",
+                           slot->message[i] ? slot->message[i] : "out of memory");
+    }
+    if ((double)l->n_bad <= l->job.max_bad * (double)l->clips) return NL_OK;
+    return nl_fail(NL_EIO,
+                   "%" PRId64 " of %" PRId64 " samples could not be read, more than the share of "
+                   "%g that is allowed; the last: %s",
+                   l->n_bad, l->clips, l->job.max_bad, l->bad[l->n_bad - 1].message);
+}
+
+nl_status nl_loader_next(struct nl_loader *l, struct nl_batch **batch)
+{
+    *batch = NULL;
+    NL_REQUIRE(l->status == NL_OK, l->status, "%s", l->message);
+    if (l->given == l->batches) return NL_OK;
+    NL_REQUIRE(l->given < l->released + l->job.depth, NL_EINVAL,
+               "loader: all %d batches are out; release one first", l->job.depth);
+    struct slot *slot = slot_of(l, l->given);
+    slot->batch.index = l->given;
+    slot->batch.count = clips_of(l, l->given);
+    wait_for(l, slot, slot->batch.count);
+    l->status = look_at_batch(l, slot);
+    if (l->status != NL_OK) snprintf(l->message, sizeof l->message, "%s", nl_error());
+    if (l->status != NL_OK) return l->status;
+    l->given++;
+    *batch = &slot->batch;
+    return NL_OK;
+}
+
+void nl_loader_release(struct nl_loader *l, struct nl_batch *batch)
+{
+    struct slot *slot = slot_of(l, batch->index);
+    pthread_mutex_lock(&l->lock);
+    slot->done = 0;
+    l->released++;
+    pthread_cond_broadcast(&l->room);
+    pthread_mutex_unlock(&l->lock);
+}
+
+int64_t nl_loader_batches(const struct nl_loader *l)
+{
+    return l->batches;
+}
+
+void nl_loader_stats(const struct nl_loader *l, struct nl_loader_stats *stats)
+{
+    *stats = (struct nl_loader_stats){.waited = l->waited, .n_bad = l->n_bad, .bad = l->bad};
+    stats->batches = l->given - (l->job.first_batch < l->batches ? l->job.first_batch : l->batches);
+}
+
+static void clear_slot(struct slot *slot, int batch)
+{
+    for (int i = 0; i < batch; i++) {
+        if (slot->bad) nl_free(slot->bad[i].message);
+        if (slot->message) nl_free(slot->message[i]);
+    }
+    nl_free(slot->batch.clips);
+    nl_free(slot->batch.labels);
+    nl_free(slot->batch.samples);
+    nl_free(slot->bad);
+    nl_free(slot->status);
+    nl_free(slot->message);
 }
 
 void nl_loader_close(struct nl_loader *l)
@@ -223,88 +352,17 @@ void nl_loader_close(struct nl_loader *l)
     if (!l) return;
     pthread_mutex_lock(&l->lock);
     atomic_store(&l->cancelled, true);
-    pthread_cond_broadcast(&l->changed);
+    pthread_cond_broadcast(&l->room);
     pthread_mutex_unlock(&l->lock);
     for (int i = 0; i < l->n_threads; i++) pthread_join(l->threads[i], NULL);
-    for (int i = 0; l->slots && i < l->job.depth; i++) {
-        clear_outcomes(l, &l->slots[i]);
-        nl_free(l->slots[i].batch.clips);
-        nl_free(l->slots[i].batch.labels);
-        nl_free(l->slots[i].batch.samples);
-        nl_free(l->slots[i].outcomes);
-    }
-    for (int64_t i = 0; i < l->n_bad; i++) nl_free(l->bad[i]);
+    for (int i = 0; l->slots && i < l->job.depth; i++) clear_slot(&l->slots[i], l->job.batch);
+    for (int64_t i = 0; i < l->n_bad; i++) nl_free(l->bad[i].message);
     nl_free(l->bad);
     nl_free(l->slots);
     nl_free(l->order);
     nl_free(l->threads);
     pthread_mutex_destroy(&l->lock);
-    pthread_cond_destroy(&l->changed);
+    pthread_cond_destroy(&l->room);
+    pthread_cond_destroy(&l->ready);
     nl_free(l);
-}
-
-/* --- giving out ------------------------------------------------------------------------------ */
-
-/* Takes the message over. */
-static nl_status note_bad(struct nl_loader *l, char **message)
-{
-    if (l->n_bad == l->bad_room) {
-        const int64_t room = l->bad_room ? 2 * l->bad_room : 16;
-        NL_TRY(nl_resize(&l->bad, (size_t)room, sizeof *l->bad));
-        l->bad_room = room;
-    }
-    l->bad[l->n_bad++] = *message;
-    *message = NULL;
-    return NL_OK;
-}
-
-static nl_status look_at(struct nl_loader *l, struct slot *slot)
-{
-    for (int i = 0; i < slot->batch.count; i++) {
-        struct outcome *outcome = &slot->outcomes[i];
-        if (outcome->status != NL_OK)
-            return nl_fail(outcome->status, "%s", outcome->message ? outcome->message : "reading");
-        if (!outcome->message) continue;
-        NL_TRY(note_bad(l, &outcome->message));
-        NL_REQUIRE((double)l->n_bad <= l->job.max_bad * (double)l->job.n_samples, NL_EIO,
-                   "%" PRId64 " of %" PRId64
-                   " videos are broken, more than TRAIN.max_bad_videos allows; the last: %s",
-                   l->n_bad, l->job.n_samples, l->bad[l->n_bad - 1]);
-    }
-    return NL_OK;
-}
-
-nl_status nl_loader_next(struct nl_loader *l, struct nl_batch **batch)
-{
-    *batch = NULL;
-    if (l->next >= l->n_batches) return NL_OK;
-    struct slot *slot = slot_of(l, l->next);
-    pthread_mutex_lock(&l->lock);
-    while (slot->number != l->next || slot->missing) pthread_cond_wait(&l->changed, &l->lock);
-    pthread_mutex_unlock(&l->lock);
-    NL_TRY(look_at(l, slot));
-    l->next++;
-    *batch = &slot->batch;
-    return NL_OK;
-}
-
-/* Batches come back in the order that they were given out. */
-void nl_loader_release(struct nl_loader *l, struct nl_batch *batch)
-{
-    (void)batch;
-    pthread_mutex_lock(&l->lock);
-    clear_outcomes(l, slot_of(l, l->released));
-    l->released++;
-    pthread_cond_broadcast(&l->changed);
-    pthread_mutex_unlock(&l->lock);
-}
-
-int64_t nl_loader_bad(const struct nl_loader *l)
-{
-    return l->n_bad;
-}
-
-const char *nl_loader_bad_message(const struct nl_loader *l, int64_t i)
-{
-    return l->bad[i];
 }

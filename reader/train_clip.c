@@ -1,196 +1,243 @@
 #include "reader/train_clip.h"
 
+#include "reader/level.h"
+#include "reader/npy_clip.h"
+#include "reader/pick.h"
 #include "reader/resize.h"
 #include "src/core/memory.h"
 #include "src/core/rng.h"
-#include "src/tensor/npy.h"
 
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-struct nl_clip_draw nl_clip_draw(uint64_t seed, int64_t epoch, int64_t sample)
-{
-    char name[80];
-    struct nl_rng rng;
-    struct nl_clip_draw draw;
-    snprintf(name, sizeof name, "clip/%" PRId64 "/%" PRId64, epoch, sample);
-    nl_rng_seed(&rng, seed, name);
-    draw.start = nl_rng_double(&rng);
-    draw.side = nl_rng_double(&rng);
-    draw.left = nl_rng_double(&rng);
-    draw.top = nl_rng_double(&rng);
-    draw.mirror = nl_rng_double(&rng);
-    return draw;
-}
-
-int64_t nl_clip_start(const struct nl_clip_spec *spec, const struct nl_clip_draw *draw, int64_t n)
-{
-    const int64_t room = n - (int64_t)spec->length * spec->rate;
-    return room > 0 ? (int64_t)(draw->start * (double)(room + 1)) : 0;
-}
-
-int nl_clip_side(const struct nl_clip_spec *spec, const struct nl_clip_draw *draw)
-{
-    return spec->jitter[0] + (int)(draw->side * (spec->jitter[1] - spec->jitter[0]));
-}
-
-/* One reading of one video. */
-struct reading {
-    const struct nl_clip_spec *spec;
-    const struct nl_clip_draw *draw;
-    const char *path;
-    struct nl_video *video;
+struct nl_clip_reader {
+    struct nl_train_spec spec;
+    struct nl_video_limits limits;
+    bool from_start;
+    float level[256];
     struct nl_resizer resizer;
-    uint8_t *pixels; /* [crop, crop, 3], BGR */
-    float *level;    /* [256] */
+    uint8_t *pixels;  /* of one crop */
+    int64_t *numbers; /* `length` frames, ascending, all different */
+
+    /* the clip being read */
+    const char *name;
+    int64_t n, start;
+    int side, n_numbers, have;
+    bool mirrored;
+    struct nl_rng corner; /* before the corner is drawn */
     float *clip;
 };
 
-/* The crop of a frame, mirrored or not; sizes as the original rounds them. */
-static nl_status window(const struct reading *r, const struct nl_image *image, struct nl_part *part)
+/* --- the numbers ----------------------------------------------------------------------------- */
+
+nl_status nl_train_spec_check(const struct nl_train_spec *spec)
 {
-    const int side = nl_clip_side(r->spec, r->draw), crop = r->spec->crop;
-    const int shorter = image->height > image->width ? image->width : image->height;
-    const double ratio = (double)side / shorter;
+    enum { MOST = 1 << 16, SIDE = 1 << 14 }; /* keeps products in range */
+    const int low = spec->jitter[0], high = spec->jitter[1];
+    NL_REQUIRE(spec->length > 0 && spec->length <= MOST && spec->rate > 0 && spec->rate <= MOST,
+               NL_EUSAGE, "clips: want 1 to %d frames at a rate of 1 to %d, got %d at %d", MOST,
+               MOST, spec->length, spec->rate);
+    NL_REQUIRE(low > 0 && low <= high && high <= SIDE, NL_EUSAGE,
+               "clips: want short sides from 1 to %d, the smaller first, got %d and %d", SIDE, low,
+               high);
+    NL_REQUIRE(spec->crop > 0 && spec->crop <= low, NL_EUSAGE,
+               "clips: a crop of %d pixels does not fit a short side of %d", spec->crop, low);
+    NL_REQUIRE(spec->std > 0, NL_EUSAGE, "clips: want a standard deviation above 0, got %g",
+               spec->std);
+    return NL_OK;
+}
+
+size_t nl_train_clip_floats(const struct nl_train_spec *spec)
+{
+    return (size_t)spec->length * (size_t)spec->crop * (size_t)spec->crop * 3;
+}
+
+static int64_t frame(const struct nl_clip_reader *r, int k)
+{
+    return (r->start + (int64_t)k * r->spec.rate) % r->n;
+}
+
+static int ascending(const void *a, const void *b)
+{
+    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static void list_frames(struct nl_clip_reader *r)
+{
+    const int length = r->spec.length;
+    r->n_numbers = 0;
+    for (int k = 0; k < length; k++) r->numbers[k] = frame(r, k);
+    qsort(r->numbers, (size_t)length, sizeof *r->numbers, ascending);
+    for (int k = 0; k < length; k++)
+        if (k == 0 || r->numbers[k] != r->numbers[r->n_numbers - 1])
+            r->numbers[r->n_numbers++] = r->numbers[k];
+}
+
+/* Draws for a video of n frames. */
+static void draw(struct nl_clip_reader *r, const struct nl_clip_key *key, int64_t n)
+{
+    const struct nl_train_spec *s = &r->spec;
+    const int64_t span = (int64_t)s->length * s->rate;
+    struct nl_rng rng;
+    char name[64];
+    snprintf(name, sizeof name, "clip/%" PRId64 "/%" PRId64, key->epoch, key->sample);
+    nl_rng_seed(&rng, key->seed, name);
+    r->n = n > 0 ? n : 1;
+    r->start = r->n > span ? nl_rng_range(&rng, 0, r->n - span) : 0;
+    r->side = s->jitter[0];
+    if (s->jitter[1] > s->jitter[0])
+        r->side = (int)nl_rng_range(&rng, s->jitter[0], s->jitter[1] - 1);
+    r->mirrored = !s->validation && s->flip && nl_rng_range(&rng, 0, 1);
+    r->corner = rng;
+    r->have = 0;
+    list_frames(r);
+}
+
+/* Every frame draws the same corner again, so that frames of one size have one corner. */
+static nl_status place(const struct nl_clip_reader *r, const struct nl_image *image,
+                       struct nl_part *part)
+{
+    const int crop = r->spec.crop;
+    const double ratio =
+        (double)r->side / (image->height > image->width ? image->width : image->height);
+    struct nl_rng rng = r->corner;
     *part = (struct nl_part){.to_width = llrint(image->width * ratio),
                              .to_height = llrint(image->height * ratio),
                              .width = crop,
                              .height = crop};
     const int64_t across = part->to_width - crop, down = part->to_height - crop;
-    NL_REQUIRE(across >= 0 && down >= 0, NL_EUSAGE,
-               "%s: a crop of %d pixels does not fit its frames at a short side of %d", r->path,
-               crop, side);
-    part->left = r->spec->centre ? across / 2 : (int64_t)(r->draw->left * (double)(across + 1));
-    part->top = r->spec->centre ? down / 2 : (int64_t)(r->draw->top * (double)(down + 1));
+    NL_REQUIRE(across >= 0 && down >= 0, NL_EIO,
+               "%s: a crop of %d pixels does not fit a frame of %lld x %lld", r->name, crop,
+               (long long)part->to_width, (long long)part->to_height);
+    part->top = r->spec.validation ? down / 2 : nl_rng_range(&rng, 0, down);
+    part->left = r->spec.validation ? across / 2 : nl_rng_range(&rng, 0, across);
     return NL_OK;
 }
 
-static void write_frame(const struct reading *r, float *to)
+/* --- reading --------------------------------------------------------------------------------- */
+
+static void write_frame(struct nl_clip_reader *r, float *to)
 {
-    const int crop = r->spec->crop;
-    const bool mirror = r->spec->flip && !r->spec->centre && r->draw->mirror < 0.5;
-    const ptrdiff_t step = mirror ? -3 : 3;
-    for (int y = 0; y < crop; y++) {
-        const uint8_t *from = r->pixels + 3 * ((ptrdiff_t)y * crop + (mirror ? crop - 1 : 0));
-        for (int x = 0; x < crop; x++, from += step, to += 3) {
-            to[0] = r->level[from[2]];
-            to[1] = r->level[from[1]];
-            to[2] = r->level[from[0]];
-        }
-    }
+    const int crop = r->spec.crop;
+    const ptrdiff_t row = 3 * (ptrdiff_t)crop;
+    for (ptrdiff_t y = 0; y < crop; y++)
+        nl_level_row(r->level, r->pixels + y * row, crop, r->mirrored, to + y * row);
 }
 
-/* The current frame into every place of the clip that shows frame `index` of n. */
-static nl_status take_frame(struct reading *r, int64_t index, int64_t start, int64_t n)
+/* The current frame, number `number`, to all its places in the clip. */
+static nl_status keep(struct nl_clip_reader *r, struct nl_video *video, int64_t number)
 {
-    const size_t frame = (size_t)r->spec->crop * (size_t)r->spec->crop * 3;
-    const float *first = NULL;
+    const size_t floats = (size_t)r->spec.crop * (size_t)r->spec.crop * 3;
     struct nl_image image;
     struct nl_part part;
-    for (int k = 0; k < r->spec->length; k++) {
-        if ((start + (int64_t)k * r->spec->rate) % n != index) continue;
-        float *to = r->clip + (size_t)k * frame;
-        if (first) {
-            memcpy(to, first, frame * sizeof *to);
-            continue;
-        }
-        NL_TRY(nl_video_image(r->video, &image));
-        NL_TRY(window(r, &image, &part));
-        NL_TRY(nl_resizer_run(&r->resizer, &image, &part, r->pixels));
-        write_frame(r, to);
-        first = to;
+    float *first = NULL;
+    NL_TRY(nl_video_image(video, &image));
+    NL_TRY(place(r, &image, &part));
+    NL_TRY(nl_resizer_run(&r->resizer, &image, &part, r->pixels));
+    for (int k = 0; k < r->spec.length; k++) {
+        float *to = r->clip + floats * (size_t)k;
+        if (frame(r, k) != number) continue;
+        if (first)
+            memcpy(to, first, floats * sizeof *to);
+        else
+            write_frame(r, first = to);
     }
+    r->have++;
     return NL_OK;
 }
 
-static int64_t last_needed(const struct reading *r, int64_t start, int64_t n)
+/* Decodes only what is needed. *done false: it cannot be, and the video is before its start. */
+static nl_status read_picked(struct nl_clip_reader *r, struct nl_video *video, bool *done)
 {
-    int64_t last = 0;
-    for (int k = 0; k < r->spec->length; k++) {
-        const int64_t index = (start + (int64_t)k * r->spec->rate) % n;
-        if (index > last) last = index;
+    bool can;
+    int64_t number = 0;
+    *done = false;
+    NL_TRY(nl_video_pick(video, r->numbers, r->n_numbers, &can));
+    if (!can) return NL_OK;
+    while (r->have < r->n_numbers && number >= 0) {
+        NL_TRY(nl_video_next_picked(video, &number));
+        if (number >= 0) NL_TRY(keep(r, video, number));
     }
-    return last;
+    *done = r->have == r->n_numbers;
+    return *done ? NL_OK : nl_video_rewind(video);
 }
 
-/* Decodes for a video of n frames; *short_of is the true number where it ends too early, else 0. */
-static nl_status decode(struct reading *r, int64_t n, int64_t *short_of)
+/* Decodes all frames and counts them. */
+static nl_status read_all(struct nl_clip_reader *r, struct nl_video *video, int64_t *count)
 {
-    const int64_t start = nl_clip_start(r->spec, r->draw, n), last = last_needed(r, start, n);
     bool got = true;
-    *short_of = 0;
-    for (int64_t index = 0; index <= last; index++) {
-        NL_TRY(nl_video_next(r->video, &got));
-        if (!got) {
-            *short_of = index;
-            return NL_OK;
-        }
-        NL_TRY(take_frame(r, index, start, n));
+    r->have = 0;
+    for (*count = 0;; ++*count) {
+        NL_TRY(nl_video_next(video, &got));
+        if (!got) return NL_OK;
+        if (r->have < r->n_numbers && r->numbers[r->have] == *count) NL_TRY(keep(r, video, *count));
     }
+}
+
+static nl_status read_video(struct nl_clip_reader *r, struct nl_video *video,
+                            const struct nl_clip_key *key)
+{
+    bool done = false;
+    int64_t count = 0;
+    draw(r, key, nl_video_about(video)->frames);
+    if (!r->from_start) NL_TRY(read_picked(r, video, &done));
+    if (done) return NL_OK;
+    NL_TRY(read_all(r, video, &count));
+    if (count == r->n) return NL_OK;
+    draw(r, key, count);
+    NL_TRY(nl_video_rewind(video));
+    NL_TRY(read_all(r, video, &count));
+    NL_REQUIRE(count == r->n, NL_EIO, "%s: %lld frames when decoded once, %lld when decoded again",
+               r->name, (long long)r->n, (long long)count);
     return NL_OK;
 }
 
-static nl_status read_frames(struct reading *r)
+nl_status nl_train_clip(struct nl_clip_reader *r, const char *path, const struct nl_clip_key *key,
+                        float *clip)
 {
-    int64_t n = nl_video_about(r->video)->frames, found;
-    NL_TRY(decode(r, n > 0 ? n : 1, &found));
-    if (!found) return NL_OK;
-    NL_TRY(nl_video_rewind(r->video));
-    n = found;
-    NL_TRY(decode(r, n, &found));
-    NL_REQUIRE(!found, NL_EIO, "%s: decoding gave %lld frames, then %lld", r->path, (long long)n,
-               (long long)found);
-    return NL_OK;
-}
-
-static nl_status read_video(const char *path, const struct nl_video_limits *limits,
-                            const struct nl_clip_spec *spec, const struct nl_clip_draw *draw,
-                            float *clip)
-{
-    float level[256];
-    struct reading r = {.spec = spec, .draw = draw, .path = path, .level = level, .clip = clip};
-    const float mean = (float)spec->mean, std = (float)spec->std;
-    for (int i = 0; i < 256; i++) level[i] = ((float)i - mean) / std;
-    nl_status st = nl_alloc((size_t)spec->crop * (size_t)spec->crop * 3, &r.pixels);
-    if (st == NL_OK) st = nl_video_open(path, limits, &r.video);
-    if (st == NL_OK) st = read_frames(&r);
-    nl_video_close(r.video);
-    nl_resizer_clear(&r.resizer);
-    nl_free(r.pixels);
+    struct nl_video *video;
+    if (nl_npy_clip_is(path)) return nl_npy_clip_read(path, r->spec.length, r->spec.crop, clip);
+    NL_TRY(nl_video_open(path, &r->limits, &video));
+    r->clip = clip;
+    r->name = nl_video_name(video);
+    const nl_status st = read_video(r, video, key);
+    nl_video_close(video);
     return st;
 }
 
-static nl_status check_npy(const char *path, const struct nl_npy *npy,
-                           const struct nl_clip_spec *spec)
-{
-    const int64_t *d = npy->dim;
-    NL_REQUIRE(npy->type == NL_F32 && npy->rank == 4 && d[0] == 3 && d[1] == spec->length &&
-                   d[2] == spec->crop && d[3] == spec->crop,
-               NL_EIO, "%s: want a clip of float32 (3,%d,%d,%d)", path, spec->length, spec->crop,
-               spec->crop);
-    return NL_OK;
-}
+/* --- life cycle ------------------------------------------------------------------------------ */
 
-static nl_status read_npy(const char *path, const struct nl_clip_spec *spec, float *clip)
+nl_status nl_clip_reader_new(const struct nl_train_spec *spec, const struct nl_video_limits *limits,
+                             struct nl_clip_reader **out)
 {
-    struct nl_npy npy;
-    const int64_t pixels = (int64_t)spec->length * spec->crop * spec->crop;
-    NL_TRY(nl_npy_read(path, &npy));
-    const nl_status st = check_npy(path, &npy, spec);
-    const float *values = npy.data;
-    for (int c = 0; st == NL_OK && c < 3; c++)
-        for (int64_t p = 0; p < pixels; p++) clip[p * 3 + c] = values[c * pixels + p];
-    nl_npy_clear(&npy);
+    struct nl_clip_reader *r;
+    *out = NULL;
+    NL_TRY(nl_train_spec_check(spec));
+    NL_TRY(nl_calloc(1, sizeof *r, &r));
+    r->spec = *spec;
+    if (limits) r->limits = *limits;
+    nl_level_table(spec->mean, spec->std, r->level);
+    nl_status st = nl_calloc((size_t)spec->length, sizeof *r->numbers, &r->numbers);
+    if (st == NL_OK) st = nl_alloc((size_t)spec->crop * (size_t)spec->crop * 3, &r->pixels);
+    if (st == NL_OK) *out = r;
+    if (st != NL_OK) nl_clip_reader_free(r);
     return st;
 }
 
-nl_status nl_clip_read(const char *path, const struct nl_video_limits *limits,
-                       const struct nl_clip_spec *spec, const struct nl_clip_draw *draw,
-                       float *clip)
+void nl_clip_reader_free(struct nl_clip_reader *r)
 {
-    const size_t length = strlen(path);
-    if (length > 4 && strcmp(path + length - 4, ".npy") == 0) return read_npy(path, spec, clip);
-    return read_video(path, limits, spec, draw, clip);
+    if (!r) return;
+    nl_resizer_clear(&r->resizer);
+    nl_free(r->pixels);
+    nl_free(r->numbers);
+    nl_free(r);
+}
+
+void nl_clip_reader_from_start(struct nl_clip_reader *r)
+{
+    r->from_start = true;
 }

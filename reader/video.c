@@ -1,8 +1,7 @@
 #include "reader/video.h"
 
 #include "reader/compat.h"
-#include "reader/container.h"
-#include "reader/picture.h"
+#include "reader/video_state.h"
 #include "src/core/memory.h"
 
 #include <stdio.h>
@@ -11,22 +10,6 @@
 enum {
     STUCK = 1000
 }; /* errors in a row while draining, after which the decoder has no more frames */
-
-struct nl_video {
-    struct nl_container in;
-    struct nl_video_limits limits;
-    struct nl_video_info info;
-    struct nl_picture picture;
-    AVCodecContext *decoder;
-    AVPacket *packet;
-    AVFrame *frame;
-    int64_t frames;    /* decoded so far */
-    int64_t held;      /* bytes of frames that the decoder holds */
-    bool too_much;     /* a frame was refused for limits.max_bytes */
-    bool no_memory;    /* a frame could not be allocated */
-    int turn;          /* degrees clockwise */
-    char trouble[256]; /* FFmpeg's words on the first packet that it could not decode */
-};
 
 /* --- what the decoder holds ------------------------------------------------------------------ */
 
@@ -124,7 +107,7 @@ static double seconds_of(const struct nl_container *in)
     return in->format->duration > 0 ? (double)in->format->duration / AV_TIME_BASE : 0;
 }
 
-static void describe(struct nl_video *v, int64_t packets)
+static void describe(struct nl_video *v)
 {
     const struct nl_container *in = &v->in;
     const AVRational rate = av_guess_frame_rate(in->format, in->stream, NULL);
@@ -133,7 +116,7 @@ static void describe(struct nl_video *v, int64_t packets)
     v->info = (struct nl_video_info){
         .width = sideways ? about->height : about->width,
         .height = sideways ? about->width : about->height,
-        .frames = packets,
+        .frames = v->index.frames,
         .seconds = seconds_of(in),
         .fps = rate.num > 0 && rate.den > 0 ? av_q2d(rate) : 0,
     };
@@ -143,15 +126,14 @@ static void describe(struct nl_video *v, int64_t packets)
 
 static nl_status open_video(struct nl_video *v, const char *path)
 {
-    int64_t packets;
     NL_TRY(nl_container_open(path, &v->limits, &v->in));
     v->packet = av_packet_alloc();
     v->frame = av_frame_alloc();
     NL_REQUIRE(v->packet && v->frame, NL_ENOMEM, "%s: out of memory", v->in.name);
     NL_TRY(open_decoder(v)); /* before counting: a long file without a decoder fails at once */
     v->turn = nl_picture_turn(nl_display_matrix(v->in.stream));
-    NL_TRY(nl_container_count(&v->in, &packets));
-    describe(v, packets);
+    NL_TRY(nl_container_index(&v->in, &v->index));
+    describe(v);
     return nl_container_rewind(&v->in);
 }
 
@@ -179,6 +161,8 @@ void nl_video_close(struct nl_video *v)
     avcodec_free_context(&v->decoder); /* after the frame: its note points into v */
     nl_picture_clear(&v->picture);
     nl_container_clear(&v->in);
+    nl_index_clear(&v->index);
+    nl_free(v->pick.packet);
     nl_free(v);
 }
 
@@ -194,9 +178,7 @@ const char *nl_video_name(const struct nl_video *v)
 
 /* --- decoding -------------------------------------------------------------------------------- */
 
-/* A packet could not be decoded: remembered and passed over, unless that was for want of memory,
- * which would make the number of frames depend on the machine. */
-static nl_status meet_trouble(struct nl_video *v)
+nl_status nl_video_trouble(struct nl_video *v)
 {
     if (!v->trouble[0]) snprintf(v->trouble, sizeof v->trouble, "%s", nl_ffmpeg_said());
     nl_ffmpeg_forget();
@@ -213,31 +195,36 @@ static nl_status feed(struct nl_video *v)
     NL_TRY(nl_container_packet(&v->in, v->packet, &got));
     const int rc = avcodec_send_packet(v->decoder, got ? v->packet : NULL);
     av_packet_unref(v->packet);
-    return rc < 0 && rc != AVERROR_EOF ? meet_trouble(v) : NL_OK;
+    return rc < 0 && rc != AVERROR_EOF ? nl_video_trouble(v) : NL_OK;
 }
 
 static nl_status finish(struct nl_video *v, bool *got)
 {
     const char *why = v->trouble;
     *got = false;
-    if (v->no_memory || v->too_much) return meet_trouble(v); /* a decoder may hide that */
+    if (v->no_memory || v->too_much) return nl_video_trouble(v); /* a decoder may hide that */
     v->info.frames = v->frames;
     if (v->frames) return NL_OK;
     return nl_fail(NL_EIO, "%s: no frame could be decoded%s%s", v->in.name, why[0] ? ": " : "",
                    why);
 }
 
-static bool usable(const AVFrame *frame)
+bool nl_video_usable(const struct nl_video *v)
 {
-    return frame->data[0] && frame->width > 0 && frame->height > 0;
+    return v->frame->data[0] && v->frame->width > 0 && v->frame->height > 0;
+}
+
+void nl_video_measure(struct nl_video *v)
+{
+    const bool sideways = v->turn % 180 != 0;
+    v->info.width = sideways ? v->frame->height : v->frame->width;
+    v->info.height = sideways ? v->frame->width : v->frame->height;
 }
 
 static void count_frame(struct nl_video *v)
 {
-    const bool sideways = v->turn % 180 != 0;
     v->frames++;
-    v->info.width = sideways ? v->frame->height : v->frame->width;
-    v->info.height = sideways ? v->frame->width : v->frame->height;
+    nl_video_measure(v);
     if (v->frames > v->info.frames) v->info.frames = v->frames;
 }
 
@@ -248,14 +235,14 @@ nl_status nl_video_next(struct nl_video *v, bool *got)
     nl_ffmpeg_forget();
     while (errors < STUCK) {
         const int rc = avcodec_receive_frame(v->decoder, v->frame);
-        if (rc == 0 && usable(v->frame)) {
+        if (rc == 0 && nl_video_usable(v)) {
             count_frame(v);
             *got = true;
             return NL_OK;
         }
         if (rc == AVERROR_EOF) break;
         if (rc < 0 && rc != AVERROR(EAGAIN)) {
-            NL_TRY(meet_trouble(v));
+            NL_TRY(nl_video_trouble(v));
             errors++;
         }
         if (rc < 0) NL_TRY(feed(v));
@@ -265,7 +252,7 @@ nl_status nl_video_next(struct nl_video *v, bool *got)
 
 nl_status nl_video_image(struct nl_video *v, struct nl_image *bgr)
 {
-    NL_REQUIRE(usable(v->frame), NL_EINVAL, "%s: no frame was decoded yet", v->in.name);
+    NL_REQUIRE(nl_video_usable(v), NL_EINVAL, "%s: no frame was decoded yet", v->in.name);
     return nl_picture_convert(&v->picture, v->frame, v->turn, v->in.name, bgr);
 }
 
@@ -275,6 +262,7 @@ nl_status nl_video_rewind(struct nl_video *v)
     avcodec_free_context(&v->decoder);
     v->frames = 0;
     v->too_much = v->no_memory = false;
+    v->pick.last = -1;
     v->trouble[0] = '\0';
     NL_TRY(nl_container_rewind(&v->in));
     return open_decoder(v);

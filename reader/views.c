@@ -1,6 +1,7 @@
 #include "reader/views.h"
 
 #include "reader/layout.h"
+#include "reader/level.h"
 #include "src/core/memory.h"
 
 #include <stdlib.h>
@@ -146,8 +147,7 @@ static nl_status set_requests(struct nl_views *v, const struct nl_view_request *
     NL_TRY(check_requests(&v->spec, v->requests, v->n_requests));
     qsort(v->requests, (size_t)v->n_requests, sizeof *v->requests, by_position);
     for (int i = 0; i < v->n_requests; i++) v->used[v->requests[i].spatial] = true;
-    for (int i = 0; i < 256; i++)
-        v->level[i] = ((float)i - (float)v->spec.mean) / (float)v->spec.std;
+    nl_level_table(v->spec.mean, v->spec.std, v->level);
     NL_TRY(nl_layout_bytes(&v->spec, v->used, &v->frame_bytes));
     return nl_calloc((size_t)v->n_requests, sizeof *v->groups, &v->groups);
 }
@@ -258,19 +258,6 @@ static int first_like(const struct nl_views *v, const struct group *g, int s)
     return s;
 }
 
-/* BGR bytes to RGB levels; backwards where the crop is mirrored. */
-static void write_row(const float *restrict level, const uint8_t *restrict from, int pixels,
-                      bool mirrored, float *restrict to)
-{
-    const ptrdiff_t step = mirrored ? -3 : 3;
-    if (mirrored) from += 3 * ((ptrdiff_t)pixels - 1);
-    for (int x = 0; x < pixels; x++, from += step, to += 3) {
-        to[0] = level[from[2]];
-        to[1] = level[from[1]];
-        to[2] = level[from[0]];
-    }
-}
-
 nl_status nl_view_write(const struct nl_view *view, float *clip)
 {
     const struct nl_views *v = view->video;
@@ -280,7 +267,7 @@ nl_status nl_view_write(const struct nl_view *view, float *clip)
         const struct nl_cut *cut = &frame->cut[view->spatial];
         const uint8_t *row = frame->pixels + cut->offset;
         for (int y = 0; y < crop; y++, row += cut->stride, clip += 3 * (ptrdiff_t)crop)
-            write_row(v->level, row, crop, cut->mirrored, clip);
+            nl_level_row(v->level, row, crop, cut->mirrored, clip);
     }
     return NL_OK;
 }

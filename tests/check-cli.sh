@@ -68,6 +68,8 @@ holds "$program" info --weights="$scratch/w.safetensors"
 holds "$program" bench --mode=infer --weights="$scratch/w.safetensors" --repeat=1 --json
 # shellcheck disable=SC2086
 holds "$program" bench --mode=data --video_path="$scratch/one.avi" --repeat=1 $narrow
+holds "$program" bench --mode=data --train --video_path="$scratch/one.avi" --repeat=1 \
+    --set TRAIN.crop_size=32 --set 'TRAIN.jitter_scales=[32,48]'
 holds "$program" bench --mode=block --shape=8,2,4,4 --pairwise=concat --repeat=1
 
 # Lists of one, two and four columns give what the files themselves give.

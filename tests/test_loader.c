@@ -1,309 +1,371 @@
-/* Training clips and the loader: arithmetic against frames told apart by their brightness, the same
- * bits for any number of threads, broken videos, going on in the middle of an epoch. */
 #include "reader/loader.h"
 #include "src/core/memory.h"
 #include "src/tensor/npy.h"
-#include "tests/clip_maker.h"
+#include "tests/coded_clip.h"
 
 #include <check.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { SIDE = 32, LENGTH = 4, FRAME = SIDE * SIDE * 3, FLOATS = LENGTH * FRAME };
-enum { SAMPLES = 11, BATCH = 3 };
-
-static const struct nl_clip_spec plain = {.length = LENGTH,
-                                          .rate = 3,
-                                          .crop = SIDE,
-                                          .jitter = {SIDE, SIDE},
-                                          .mean = 114.75,
-                                          .std = 57.375};
+enum { SAMPLES = 11, BATCH = 3, FLOATS = 2 * 16 * 16 * 3, CLIPS_MOST = 32 };
 
 static char folder[] = "/tmp/nl-loader-XXXXXX";
-static char paths[SAMPLES][512];
+static char paths[SAMPLES][128];
 static struct nl_sample samples[SAMPLES];
 
-/* Frame i is a plain 40 + 3 i, brighter on the right half. */
-static uint8_t numbered(int index, int x, int y)
+static uint8_t moving(int index, int x, int y)
 {
-    (void)y;
-    return (uint8_t)(40 + 3 * index + (x >= 24 ? 60 : 0));
+    return (uint8_t)(30 + (7 * index + 3 * x + 5 * y + x * y / 7) % 200);
 }
 
-/* Which frame a value of a left half is from. */
-static int number_of(float value)
-{
-    return (int)lround((value * plain.std + plain.mean - 40) / 3);
-}
-
-/* Videos of different lengths; made once, before tests are forked. */
+/* Videos of different sizes and lengths; sample 4 is a .npy clip. */
 static void make_samples(void)
 {
+    static float in[FLOATS];
+    const int64_t dim[] = {3, 2, 16, 16};
     for (int i = 0; i < SAMPLES; i++) {
-        snprintf(paths[i], sizeof paths[i], "%s/%d.mkv", folder, i);
-        nl_make_clip(paths[i], 48, 32, 10 + 3 * i, numbered);
-        samples[i] = (struct nl_sample){paths[i], i % 4};
+        snprintf(paths[i], sizeof paths[i], "%s/%d.%s", folder, i, i == 4 ? "npy" : "mkv");
+        samples[i] = (struct nl_sample){paths[i], 100 + i};
+        if (i != 4) nl_make_lossless_clip(paths[i], 24 + 2 * i, 32 - 2 * i % 8, 3 + 3 * i, moving);
     }
+    for (int i = 0; i < FLOATS; i++) in[i] = (float)i;
+    ck_assert_int_eq(nl_npy_write(paths[4], NL_F32, 4, dim, in), NL_OK);
 }
 
-START_TEST(a_clip_shows_the_frames_that_were_drawn)
-{
-    static float clip[FLOATS];
-    const int64_t n = 10 + 3 * _i;
-    const struct nl_clip_draw draw = nl_clip_draw(9, 2, _i);
-    const int64_t start = nl_clip_start(&plain, &draw, n);
-    ck_assert_msg(nl_clip_read(paths[_i], NULL, &plain, &draw, clip) == NL_OK, "%s", nl_error());
-    ck_assert_int_le(start, n > 12 ? n - 12 : 0);
-    const int left = (int)(draw.left * (48 - SIDE + 1));
-    for (int k = 0; k < LENGTH; k++) {
-        const int want = (int)((start + k * 3) % n);
-        ck_assert_int_eq(number_of(clip[k * FRAME]), want);
-        /* the brighter half begins at column 24 of the frame */
-        for (int x = 0; x < SIDE; x++)
-            ck_assert_int_eq(number_of(clip[k * FRAME + 3 * x]), want + (x + left >= 24 ? 20 : 0));
-    }
-}
-END_TEST
-
-START_TEST(starts_and_crops_reach_both_ends)
-{
-    bool first = false, last = false, leftmost = false, rightmost = false;
-    for (int i = 0; i < 400; i++) {
-        const struct nl_clip_draw draw = nl_clip_draw(1, 0, i);
-        const int64_t start = nl_clip_start(&plain, &draw, 16);
-        const int left = (int)(draw.left * (48 - SIDE + 1));
-        ck_assert_int_ge(start, 0);
-        ck_assert_int_le(start, 4);
-        first = first || start == 0;
-        last = last || start == 4;
-        leftmost = leftmost || left == 0;
-        rightmost = rightmost || left == 48 - SIDE;
-    }
-    ck_assert(first && last && leftmost && rightmost);
-}
-END_TEST
-
-START_TEST(short_sides_are_those_of_the_original)
-{
-    const struct nl_clip_spec spec = {.jitter = {256, 320}};
-    int low = 1000, high = 0;
-    for (int i = 0; i < 4000; i++) {
-        const struct nl_clip_draw draw = nl_clip_draw(1, 0, i);
-        const int side = nl_clip_side(&spec, &draw);
-        low = side < low ? side : low;
-        high = side > high ? side : high;
-    }
-    ck_assert_int_eq(low, 256);
-    ck_assert_int_eq(high, 319);
-}
-END_TEST
-
-START_TEST(a_mirrored_clip_is_the_other_way_round)
-{
-    static float one[FLOATS], two[FLOATS];
-    struct nl_clip_spec spec = plain;
-    struct nl_clip_draw draw = nl_clip_draw(1, 0, 5);
-    draw.mirror = 0.2;
-    ck_assert_int_eq(nl_clip_read(paths[3], NULL, &spec, &draw, one), NL_OK);
-    spec.flip = true;
-    ck_assert_int_eq(nl_clip_read(paths[3], NULL, &spec, &draw, two), NL_OK);
-    for (int i = 0; i < LENGTH * SIDE; i++)
-        for (int x = 0; x < SIDE; x++)
-            for (int c = 0; c < 3; c++)
-                ck_assert(one[(i * SIDE + x) * 3 + c] == two[(i * SIDE + SIDE - 1 - x) * 3 + c]);
-}
-END_TEST
-
-START_TEST(a_crop_larger_than_the_frame_is_refused)
-{
-    static float clip[4 * 64 * 64 * 3];
-    struct nl_clip_spec spec = plain;
-    const struct nl_clip_draw draw = nl_clip_draw(1, 0, 5);
-    spec.crop = 64;
-    ck_assert_int_eq(nl_clip_read(paths[3], NULL, &spec, &draw, clip), NL_EUSAGE);
-    ck_assert_ptr_nonnull(strstr(nl_error(), "a crop of 64 pixels"));
-}
-END_TEST
-
-START_TEST(npy_clips_are_taken_as_they_are)
-{
-    static float values[FLOATS], clip[FLOATS];
-    char path[512];
-    const struct nl_clip_draw draw = nl_clip_draw(1, 0, 0);
-    snprintf(path, sizeof path, "%s/a.npy", folder);
-    for (int i = 0; i < FLOATS; i++) values[i] = (float)i;
-    ck_assert_int_eq(
-        nl_npy_write(path, NL_F32, 4, (const int64_t[]){3, LENGTH, SIDE, SIDE}, values), NL_OK);
-    ck_assert_int_eq(nl_clip_read(path, NULL, &plain, &draw, clip), NL_OK);
-    for (int c = 0; c < 3; c++)
-        for (int p = 0; p < FLOATS / 3; p++)
-            ck_assert(clip[p * 3 + c] == values[c * (FLOATS / 3) + p]);
-    ck_assert_int_eq(nl_npy_write(path, NL_F32, 4, (const int64_t[]){3, LENGTH, SIDE, 16}, values),
-                     NL_OK);
-    ck_assert_int_eq(nl_clip_read(path, NULL, &plain, &draw, clip), NL_EIO);
-}
-END_TEST
-
-/* All batches of an epoch, one after the other, into `clips` and `labels`; how many clips. */
-static int load(const struct nl_loader_job *job, float *clips, int64_t *labels, int64_t *bad)
-{
-    struct nl_loader *loader = NULL;
-    struct nl_batch *batch = NULL;
-    int count = 0;
-    ck_assert_msg(nl_loader_open(job, &loader) == NL_OK, "%s", nl_error());
-    for (;;) {
-        ck_assert_msg(nl_loader_next(loader, &batch) == NL_OK, "%s", nl_error());
-        if (!batch) break;
-        memcpy(clips + count * FLOATS, batch->clips, (size_t)batch->count * FLOATS * sizeof *clips);
-        memcpy(labels + count, batch->labels, (size_t)batch->count * sizeof *labels);
-        count += batch->count;
-        nl_loader_release(loader, batch);
-    }
-    if (bad) *bad = nl_loader_bad(loader);
-    nl_loader_close(loader);
-    return count;
-}
-
-static struct nl_loader_job epoch_of(int threads)
+static struct nl_loader_job job_of(int threads)
 {
     return (struct nl_loader_job){.samples = samples,
-                                  .n_samples = SAMPLES,
-                                  .spec = plain,
-                                  .seed = 4,
-                                  .epoch = 3,
+                                  .count = SAMPLES,
+                                  .spec = {.length = 2,
+                                           .rate = 3,
+                                           .crop = 16,
+                                           .jitter = {18, 24},
+                                           .flip = true,
+                                           .mean = 114.75,
+                                           .std = 57.375},
+                                  .seed = 7,
+                                  .epoch = 1,
                                   .shuffle = true,
                                   .batch = BATCH,
                                   .threads = threads,
                                   .depth = 2};
 }
 
-static float one[SAMPLES * FLOATS], two[SAMPLES * FLOATS];
-static int64_t labels_one[SAMPLES], labels_two[SAMPLES];
+/* Whatever an epoch gave. */
+struct epoch {
+    int64_t count, batches, n_bad;
+    int64_t sample[CLIPS_MOST], label[CLIPS_MOST], bad[CLIPS_MOST];
+    float clip[CLIPS_MOST][FLOATS];
+};
 
-START_TEST(threads_change_nothing)
+static nl_status run(const struct nl_loader_job *job, struct epoch *e)
 {
-    const int threads[] = {1, 2, 4, 7};
-    struct nl_loader_job job = epoch_of(1);
-    ck_assert_int_eq(load(&job, one, labels_one, NULL), SAMPLES);
-    for (size_t i = 0; i < NL_COUNT(threads); i++) {
-        job = epoch_of(threads[i]);
-        job.depth = 1 + (int)i;
-        ck_assert_int_eq(load(&job, two, labels_two, NULL), SAMPLES);
-        ck_assert_mem_eq(one, two, sizeof one);
-        ck_assert_mem_eq(labels_one, labels_two, sizeof labels_one);
+    struct nl_loader *loader;
+    struct nl_batch *batch;
+    struct nl_loader_stats stats;
+    memset(e, 0, sizeof *e);
+    NL_TRY(nl_loader_open(job, &loader));
+    nl_status st = nl_loader_next(loader, &batch);
+    while (st == NL_OK && batch) {
+        ck_assert_int_eq(batch->index, job->first_batch + e->batches);
+        memcpy(e->clip[e->count], batch->clips, sizeof(float) * FLOATS * (size_t)batch->count);
+        for (int i = 0; i < batch->count; i++) {
+            e->sample[e->count] = batch->samples[i];
+            e->label[e->count++] = batch->labels[i];
+        }
+        e->batches++;
+        nl_loader_release(loader, batch);
+        st = nl_loader_next(loader, &batch);
+    }
+    nl_loader_stats(loader, &stats);
+    ck_assert_int_eq(stats.batches, e->batches);
+    ck_assert(stats.waited >= 0);
+    e->n_bad = stats.n_bad;
+    for (int64_t i = 0; i < stats.n_bad; i++) {
+        e->bad[i] = stats.bad[i].sample;
+        ck_assert_str_eq(stats.bad[i].path, samples[e->bad[i]].path);
+        ck_assert_ptr_nonnull(strstr(stats.bad[i].message, stats.bad[i].path));
+    }
+    nl_loader_close(loader);
+    return st;
+}
+
+static struct epoch one, two;
+
+static void expect_same(void)
+{
+    ck_assert_mem_eq(&one, &two, sizeof one);
+}
+
+START_TEST(an_epoch_has_every_sample_once_with_its_label)
+{
+    bool seen[SAMPLES] = {false}, sorted = true;
+    const struct nl_loader_job job = job_of(2);
+    ck_assert_int_eq(run(&job, &one), NL_OK);
+    ck_assert_int_eq(one.batches, 4);
+    ck_assert_int_eq(one.count, SAMPLES);
+    ck_assert_int_eq(one.n_bad, 0);
+    for (int i = 0; i < SAMPLES; i++) {
+        ck_assert(!seen[one.sample[i]]);
+        seen[one.sample[i]] = true;
+        sorted = sorted && one.sample[i] == i;
+        ck_assert_int_eq(one.label[i], 100 + one.sample[i]);
+    }
+    ck_assert(!sorted);
+}
+END_TEST
+
+START_TEST(clips_are_those_of_train_clip)
+{
+    static float clip[FLOATS];
+    struct nl_clip_reader *reader;
+    const struct nl_loader_job job = job_of(3);
+    ck_assert_int_eq(run(&job, &one), NL_OK);
+    ck_assert_int_eq(nl_clip_reader_new(&job.spec, NULL, &reader), NL_OK);
+    for (int i = 0; i < SAMPLES; i++) {
+        const struct nl_clip_key key = {job.seed, job.epoch, one.sample[i]};
+        ck_assert_int_eq(nl_train_clip(reader, paths[one.sample[i]], &key, clip), NL_OK);
+        ck_assert_mem_eq(clip, one.clip[i], sizeof clip);
+    }
+    nl_clip_reader_free(reader);
+}
+END_TEST
+
+static const int threads[] = {2, 4, 9};
+
+START_TEST(threads_and_depth_change_nothing)
+{
+    struct nl_loader_job job = job_of(1);
+    ck_assert_int_eq(run(&job, &one), NL_OK);
+    for (int depth = 1; depth <= 7; depth += 3) {
+        job.threads = threads[_i];
+        job.depth = depth;
+        ck_assert_int_eq(run(&job, &two), NL_OK);
+        expect_same();
     }
 }
 END_TEST
 
-START_TEST(an_epoch_goes_on_in_its_middle)
+START_TEST(epochs_and_seeds_have_orders_and_clips_of_their_own)
 {
-    struct nl_loader_job job = epoch_of(2);
-    load(&job, one, labels_one, NULL);
-    job.first_batch = 2;
-    job.end_batch = 3;
-    ck_assert_int_eq(load(&job, two, labels_two, NULL), BATCH);
-    ck_assert_mem_eq(one + 2 * BATCH * FLOATS, two, BATCH * FLOATS * sizeof *two);
+    struct nl_loader_job job = job_of(2);
+    ck_assert_int_eq(run(&job, &one), NL_OK);
+    for (int i = 0; i < 2; i++) {
+        job = job_of(2);
+        job.epoch += i == 0;
+        job.seed += i == 1;
+        ck_assert_int_eq(run(&job, &two), NL_OK);
+        ck_assert_mem_ne(one.sample, two.sample, sizeof one.sample);
+        job.shuffle = false;
+        ck_assert_int_eq(run(&job, &two), NL_OK);
+        for (int k = 0; k < SAMPLES; k++) ck_assert_int_eq(two.sample[k], k);
+    }
 }
 END_TEST
 
-START_TEST(epochs_differ_and_show_every_sample)
+START_TEST(an_epoch_can_begin_at_any_batch)
 {
-    struct nl_loader_job job = epoch_of(2);
-    int seen[4] = {0};
-    load(&job, one, labels_one, NULL);
-    job.epoch = 4;
-    load(&job, two, labels_two, NULL);
-    ck_assert_mem_ne(one, two, sizeof one);
-    for (int i = 0; i < SAMPLES; i++) seen[labels_two[i]]++;
-    for (int i = 0; i < 4; i++) ck_assert_int_eq(seen[i], i < 3 ? 3 : 2);
+    struct nl_loader_job job = job_of(2);
+    ck_assert_int_eq(run(&job, &one), NL_OK);
+    job.first_batch = _i;
+    ck_assert_int_eq(run(&job, &two), NL_OK);
+    const int64_t skipped = _i * BATCH < SAMPLES ? _i * BATCH : SAMPLES;
+    ck_assert_int_eq(two.count, SAMPLES - skipped);
+    ck_assert_mem_eq(two.sample, one.sample + skipped, sizeof(int64_t) * (size_t)two.count);
+    ck_assert_mem_eq(two.clip, one.clip[skipped], sizeof(one.clip[0]) * (size_t)two.count);
 }
 END_TEST
 
-static struct nl_sample with_broken[SAMPLES];
+START_TEST(a_last_batch_that_is_not_full_can_be_dropped)
+{
+    struct nl_loader_job job = job_of(2);
+    job.drop_last = true;
+    ck_assert_int_eq(run(&job, &one), NL_OK);
+    ck_assert_int_eq(one.batches, 3);
+    ck_assert_int_eq(one.count, 9);
+    job.batch = SAMPLES + 1;
+    ck_assert_int_eq(run(&job, &one), NL_EUSAGE);
+    ck_assert_str_eq(nl_error(), "loader: 11 samples do not fill one batch of 12");
+    job.drop_last = false;
+    ck_assert_int_eq(run(&job, &one), NL_OK);
+    ck_assert_int_eq(one.batches, 1);
+    ck_assert_int_eq(one.count, SAMPLES);
+}
+END_TEST
 
+START_TEST(jobs_out_of_range_are_refused)
+{
+    struct nl_loader_job job[8];
+    for (int i = 0; i < 8; i++) job[i] = job_of(1);
+    job[0].count = 0;
+    job[1].batch = 0;
+    job[2].threads = 0;
+    job[3].depth = 0;
+    job[4].first_batch = -1;
+    job[5].max_bad = -0.5;
+    job[6].spec.crop = 19;
+    job[7].epoch = -1;
+    for (int i = 0; i < 8; i++) {
+        ck_assert_int_eq(run(&job[i], &one), NL_EUSAGE);
+        ck_assert_str_ne(nl_error(), "");
+    }
+}
+END_TEST
+
+/* --- broken samples -------------------------------------------------------------------------- */
+
+/* This test's own process has samples 2 and 7 broken. */
 static void break_two(void)
 {
-    memcpy(with_broken, samples, sizeof samples);
-    with_broken[1].path = "/nowhere/one.mp4";
-    with_broken[6].path = "/nowhere/two.mp4";
+    samples[2].path = "/nowhere/two.mkv";
+    samples[7].path = "/nowhere/seven.mkv";
 }
 
-START_TEST(broken_videos_are_replaced_and_counted)
+START_TEST(broken_samples_are_replaced_and_listed_whatever_the_threads)
 {
-    struct nl_loader_job job = epoch_of(1);
-    int64_t bad = 0;
+    struct nl_loader_job job = job_of(1);
     break_two();
-    job.samples = with_broken;
-    job.max_bad = 0.5;
-    ck_assert_int_eq(load(&job, one, labels_one, &bad), SAMPLES);
-    ck_assert_int_eq(bad, 2);
-    job.threads = 4;
-    load(&job, two, labels_two, &bad);
-    ck_assert_int_eq(bad, 2);
-    ck_assert_mem_eq(one, two, sizeof one);
-    ck_assert_mem_eq(labels_one, labels_two, sizeof labels_one);
+    job.max_bad = 2.0 / SAMPLES + 1e-9;
+    ck_assert_int_eq(run(&job, &one), NL_OK);
+    ck_assert_int_eq(one.count, SAMPLES);
+    ck_assert_int_eq(one.n_bad, 2);
+    ck_assert_int_eq(one.bad[0] + one.bad[1], 2 + 7);
+    for (int i = 0; i < SAMPLES; i++) {
+        ck_assert_int_ne(one.sample[i], 2);
+        ck_assert_int_ne(one.sample[i], 7);
+        ck_assert_int_eq(one.label[i], 100 + one.sample[i]);
+    }
+    for (size_t i = 0; i < NL_COUNT(threads); i++) {
+        job.threads = threads[i];
+        ck_assert_int_eq(run(&job, &two), NL_OK);
+        expect_same();
+    }
+    job.shuffle = false; /* the same in their places */
+    ck_assert_int_eq(run(&job, &two), NL_OK);
+    ck_assert_int_eq(two.bad[0], 2);
+    ck_assert_int_eq(two.bad[1], 7);
 }
 END_TEST
 
-START_TEST(too_many_broken_videos_end_it)
+START_TEST(too_many_broken_samples_end_the_epoch_at_one_batch)
 {
-    struct nl_loader_job job = epoch_of(2);
-    struct nl_loader *loader = NULL;
-    struct nl_batch *batch = NULL;
-    nl_status st = NL_OK;
+    struct nl_loader_job job = job_of(1);
     break_two();
-    job.samples = with_broken;
     job.max_bad = 0.1;
+    ck_assert_int_eq(run(&job, &one), NL_EIO);
+    ck_assert_ptr_nonnull(strstr(nl_error(), "2 of 11 samples could not be read"));
+    ck_assert_ptr_nonnull(strstr(nl_error(), "/nowhere/"));
+    for (size_t i = 0; i < NL_COUNT(threads); i++) {
+        job.threads = threads[i];
+        ck_assert_int_eq(run(&job, &two), NL_EIO);
+        expect_same();
+    }
+}
+END_TEST
+
+START_TEST(a_list_of_broken_samples_is_an_error)
+{
+    struct nl_loader *loader;
+    struct nl_batch *batch;
+    struct nl_loader_job job = job_of(2);
+    for (int i = 0; i < SAMPLES; i++) samples[i].path = "/nowhere";
+    job.max_bad = 1;
+    job.count = _i ? SAMPLES : 1;
     ck_assert_int_eq(nl_loader_open(&job, &loader), NL_OK);
-    while (st == NL_OK && (st = nl_loader_next(loader, &batch)) == NL_OK && batch)
-        nl_loader_release(loader, batch);
-    ck_assert_int_eq(st, NL_EIO);
-    ck_assert_ptr_nonnull(strstr(nl_error(), "max_bad_videos"));
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(nl_loader_next(loader, &batch), NL_EIO);
+        ck_assert_ptr_null(batch);
+        ck_assert_ptr_nonnull(strstr(nl_error(), "no sample could be read in place"));
+    }
     nl_loader_close(loader);
 }
 END_TEST
 
-START_TEST(a_loader_closes_wherever_it_is)
+/* --- life cycle ------------------------------------------------------------------------------ */
+
+START_TEST(a_loader_can_be_closed_at_any_point)
 {
-    for (int taken = 0; taken < 3; taken++) {
-        const struct nl_loader_job job = epoch_of(3);
-        struct nl_loader *loader = NULL;
-        struct nl_batch *batch = NULL;
-        ck_assert_int_eq(nl_loader_open(&job, &loader), NL_OK);
-        for (int i = 0; i < taken; i++) ck_assert_int_eq(nl_loader_next(loader, &batch), NL_OK);
-        nl_loader_close(loader);
+    struct nl_loader *loader;
+    struct nl_batch *batch;
+    struct nl_loader_job job = job_of(1 + _i % 4);
+    job.depth = 1 + _i % 3;
+    ck_assert_int_eq(nl_loader_open(&job, &loader), NL_OK);
+    for (int i = 0; i < _i / 2; i++) {
+        ck_assert_int_eq(nl_loader_next(loader, &batch), NL_OK);
+        if (batch) nl_loader_release(loader, batch);
     }
+    if (_i % 2) ck_assert_int_eq(nl_loader_next(loader, &batch), NL_OK); /* kept */
+    nl_loader_close(loader);
 }
 END_TEST
 
+START_TEST(no_more_batches_than_there_is_room_for_are_given)
+{
+    struct nl_loader *loader;
+    struct nl_batch *batch[3];
+    const struct nl_loader_job job = job_of(2);
+    ck_assert_int_eq(nl_loader_open(&job, &loader), NL_OK);
+    ck_assert_int_eq(nl_loader_batches(loader), 4);
+    ck_assert_int_eq(nl_loader_next(loader, &batch[0]), NL_OK);
+    ck_assert_int_eq(nl_loader_next(loader, &batch[1]), NL_OK);
+    ck_assert_int_eq(nl_loader_next(loader, &batch[2]), NL_EINVAL);
+    nl_loader_release(loader, batch[0]);
+    ck_assert_int_eq(nl_loader_next(loader, &batch[2]), NL_OK);
+    ck_assert_int_eq(batch[2]->index, 2);
+    nl_loader_close(loader);
+}
+END_TEST
+
+START_TEST(any_failed_allocation_is_reported)
+{
+    nl_status st = NL_ENOMEM;
+    int nth = 0;
+    struct nl_loader_job job = job_of(1);
+    samples[3].path = "/nowhere";
+    job.max_bad = 1;
+    while (st == NL_ENOMEM && nth < 3000) {
+        nl_memory_fail_nth(++nth);
+        st = run(&job, &one);
+        nl_memory_fail_nth(0);
+    }
+    ck_assert_int_eq(st, NL_OK);
+    ck_assert_int_gt(nth, 20);
+}
+END_TEST
+
+static void remove_folder(void)
+{
+    char command[64];
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    if (system(command) != 0) fprintf(stderr, "%s is left\n", folder);
+}
+
 int main(void)
 {
-    if (!mkdtemp(folder)) return EXIT_FAILURE;
+    if (!mkdtemp(folder)) return 1;
     Suite *suite = suite_create("loader");
-    TCase *tc = tcase_create("loader");
-    tcase_set_timeout(tc, 120);
-    tcase_add_unchecked_fixture(tc, make_samples, NULL);
-    tcase_add_loop_test(tc, a_clip_shows_the_frames_that_were_drawn, 0, SAMPLES);
-    tcase_add_test(tc, starts_and_crops_reach_both_ends);
-    tcase_add_test(tc, short_sides_are_those_of_the_original);
-    tcase_add_test(tc, a_mirrored_clip_is_the_other_way_round);
-    tcase_add_test(tc, a_crop_larger_than_the_frame_is_refused);
-    tcase_add_test(tc, npy_clips_are_taken_as_they_are);
-    tcase_add_test(tc, threads_change_nothing);
-    tcase_add_test(tc, an_epoch_goes_on_in_its_middle);
-    tcase_add_test(tc, epochs_differ_and_show_every_sample);
-    tcase_add_test(tc, broken_videos_are_replaced_and_counted);
-    tcase_add_test(tc, too_many_broken_videos_end_it);
-    tcase_add_test(tc, a_loader_closes_wherever_it_is);
-    suite_add_tcase(suite, tc);
+    TCase *tests = tcase_create("loader");
+    tcase_add_unchecked_fixture(tests, make_samples, NULL);
+    tcase_add_test(tests, an_epoch_has_every_sample_once_with_its_label);
+    tcase_add_test(tests, clips_are_those_of_train_clip);
+    tcase_add_loop_test(tests, threads_and_depth_change_nothing, 0, NL_COUNT(threads));
+    tcase_add_test(tests, epochs_and_seeds_have_orders_and_clips_of_their_own);
+    tcase_add_loop_test(tests, an_epoch_can_begin_at_any_batch, 0, 6);
+    tcase_add_test(tests, a_last_batch_that_is_not_full_can_be_dropped);
+    tcase_add_test(tests, jobs_out_of_range_are_refused);
+    tcase_add_test(tests, broken_samples_are_replaced_and_listed_whatever_the_threads);
+    tcase_add_test(tests, too_many_broken_samples_end_the_epoch_at_one_batch);
+    tcase_add_loop_test(tests, a_list_of_broken_samples_is_an_error, 0, 2);
+    tcase_add_loop_test(tests, a_loader_can_be_closed_at_any_point, 0, 8);
+    tcase_add_test(tests, no_more_batches_than_there_is_room_for_are_given);
+    tcase_add_test(tests, any_failed_allocation_is_reported);
+    suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
+    srunner_run_all(runner, CK_ENV);
     const int failed = srunner_ntests_failed(runner);
     srunner_free(runner);
-    char command[600];
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return failed || system(command) ? EXIT_FAILURE : EXIT_SUCCESS;
+    remove_folder();
+    return failed != 0;
 }

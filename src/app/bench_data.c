@@ -5,66 +5,85 @@
 #include "src/app/viewspec.h"
 #include "src/core/memory.h"
 
-/* Every view into the same clip: what a consumer that keeps pace would see. */
+enum { DRAWS = 8 }; /* clips that one figure of --train is the mean of: their starts differ */
+
+/* What is timed: all views of a video, or training clips of it. */
+struct data {
+    const char *path;
+    struct nl_view_spec views;
+    struct nl_clip_reader *reader; /* NULL: views */
+    float *clip;                   /* every one into the same: a consumer that keeps pace */
+};
+
 static nl_status cut(void *user, const struct nl_view *view)
 {
     return view ? nl_view_write(view, user) : NL_OK;
 }
 
-/* One training clip, of another place each time. */
-static nl_status bench_clip(struct nl_run *run, const char *path, int repeat)
+/* The same draws every time. */
+static nl_status read_clips(struct data *data)
 {
-    const struct nl_config *config = &run->settings.config;
-    const struct nl_sampling *s = &config->train.sampling;
-    const struct nl_clip_spec spec = {.length = s->video_length,
-                                      .rate = s->sample_rate,
-                                      .crop = s->crop_size,
-                                      .jitter = {s->jitter_scales[0], s->jitter_scales[1]},
-                                      .flip = true,
-                                      .mean = config->model.image_mean,
-                                      .std = config->model.image_std};
-    double *ms = NULL, sum = 0;
-    float *clip = NULL;
-    NL_TRY(nl_settings_resolve(&run->settings));
-    nl_status st = nl_calloc((size_t)spec.length * (size_t)spec.crop * (size_t)spec.crop * 3,
-                             sizeof *clip, &clip);
-    if (st == NL_OK) st = nl_calloc((size_t)repeat, sizeof *ms, &ms);
-    for (int i = -1; st == NL_OK && i < repeat; i++) {
-        const struct nl_clip_draw draw = nl_clip_draw(1, 0, i + 1);
-        const double start = nl_seconds();
-        st = nl_clip_read(path, NULL, &spec, &draw, clip);
-        if (i >= 0) sum += ms[i] = (nl_seconds() - start) * 1e3;
+    for (int i = 0; i < DRAWS; i++) {
+        const struct nl_clip_key key = {.seed = 0, .epoch = 0, .sample = i};
+        NL_TRY(nl_train_clip(data->reader, data->path, &key, data->clip));
     }
-    /* Starts differ, so the least time is luck: what counts is the mean. */
-    for (int i = 0; st == NL_OK && i < repeat; i++) ms[i] = sum / repeat;
-    if (st == NL_OK) nl_bench_report(ms, repeat, "reader");
-    nl_free(clip);
-    nl_free(ms);
-    return st;
+    return NL_OK;
+}
+
+static nl_status time_data(struct data *data, double *ms, int repeat)
+{
+    struct nl_video_info info;
+    for (int i = -1; i < repeat; i++) { /* the first one warms up */
+        const double start = nl_seconds();
+        if (data->reader)
+            NL_TRY(read_clips(data));
+        else
+            NL_TRY(nl_views_read(data->path, &data->views, NULL, 0, cut, data->clip, &info));
+        if (i >= 0) ms[i] = (nl_seconds() - start) * 1e3 / (data->reader ? DRAWS : 1);
+    }
+    return NL_OK;
+}
+
+static struct nl_train_spec train_spec(const struct nl_config *config)
+{
+    const struct nl_sampling *sampling = &config->train.sampling;
+    return (struct nl_train_spec){
+        .length = sampling->video_length,
+        .rate = sampling->sample_rate,
+        .crop = sampling->crop_size,
+        .jitter = {sampling->jitter_scales[0], sampling->jitter_scales[1]},
+        .flip = config->train.flip,
+        .mean = config->model.image_mean,
+        .std = config->model.image_std};
+}
+
+static nl_status open_data(struct nl_run *run, struct data *data)
+{
+    const struct nl_train_spec spec = train_spec(&run->settings.config);
+    size_t floats = nl_train_clip_floats(&spec);
+    if (run->args.train) {
+        NL_TRY(nl_clip_reader_new(&spec, NULL, &data->reader));
+    } else {
+        NL_TRY(nl_view_spec(run, &data->views));
+        const size_t crop = (size_t)data->views.crop;
+        floats = (size_t)data->views.length * crop * crop * 3;
+    }
+    return nl_calloc(floats, sizeof *data->clip, &data->clip);
 }
 
 nl_status nl_bench_data(struct nl_run *run)
 {
     const int repeat = run->args.repeat ? (int)run->args.repeat : 5;
-    const char *path = run->settings.config.infer.video_path;
-    struct nl_view_spec spec;
-    struct nl_video_info info;
-    float *clip = NULL;
+    struct data data = {.path = run->settings.config.infer.video_path};
     double *ms = NULL;
-    NL_REQUIRE(*path, NL_EUSAGE, "--mode=data wants --video_path=FILE");
-    if (run->args.train) return bench_clip(run, path, repeat);
+    NL_REQUIRE(*data.path, NL_EUSAGE, "--mode=data wants --video_path=FILE");
     NL_TRY(nl_settings_resolve(&run->settings));
-    NL_TRY(nl_view_spec(run, &spec));
-    nl_status st = nl_calloc((size_t)spec.length * (size_t)spec.crop * (size_t)spec.crop * 3,
-                             sizeof *clip, &clip);
+    nl_status st = open_data(run, &data);
     if (st == NL_OK) st = nl_calloc((size_t)repeat, sizeof *ms, &ms);
-    for (int i = -1; st == NL_OK && i < repeat; i++) { /* the first one warms up */
-        const double start = nl_seconds();
-        st = nl_views_read(path, &spec, NULL, 0, cut, clip, &info);
-        if (i >= 0) ms[i] = (nl_seconds() - start) * 1e3;
-    }
+    if (st == NL_OK) st = time_data(&data, ms, repeat);
     if (st == NL_OK) nl_bench_report(ms, repeat, "reader");
-    nl_free(clip);
+    nl_clip_reader_free(data.reader);
+    nl_free(data.clip);
     nl_free(ms);
     return st;
 }

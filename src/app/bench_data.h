@@ -1,4 +1,5 @@
-/* bench_data.h - bench --mode=data: decoding and cutting a video's views. */
+/* bench_data.h - bench --mode=data: decoding a video and cutting its views, or, with --train, one
+ * training clip (the mean of some draws). */
 #ifndef NL_BENCH_DATA_H
 #define NL_BENCH_DATA_H
 

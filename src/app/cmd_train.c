@@ -359,9 +359,8 @@ static nl_status one_epoch(struct nl_train *train)
 {
     struct nl_loader *loader = NULL;
     const int parts = train->trainer.micro_batches;
-    nl_status st =
-        nl_train_loader(train, false, train->at.batch * parts, train->steps_per_epoch * parts,
-                        (int)train->trainer.geometry.batch, &loader);
+    nl_status st = nl_train_loader(train, false, train->at.batch * parts,
+                                   (int)train->trainer.geometry.batch, &loader);
     if (st == NL_OK) st = steps_of_epoch(train, loader);
     if (loader) nl_train_report_bad(loader);
     nl_loader_close(loader);

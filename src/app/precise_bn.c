@@ -72,7 +72,7 @@ nl_status nl_precise_bn(struct nl_train *train, int64_t batches)
     NL_REQUIRE(train->session.model.type == NL_F32, NL_ENOSUP, "precise BN runs in f32");
     nl_status st = open_gatherer(&gatherer, train, &geometry, 1.0 / (double)batches);
     if (st == NL_OK) st = put_ones(&gatherer);
-    if (st == NL_OK) st = nl_train_loader(train, false, 0, batches, micro, &loader);
+    if (st == NL_OK) st = nl_train_loader(train, false, 0, micro, &loader);
     if (st == NL_OK) st = gather(&gatherer, loader, batches);
     if (st == NL_OK) st = nl_optimizer_set_statistics(gatherer.optimizer);
     nl_loader_close(loader);

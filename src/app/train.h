@@ -38,9 +38,9 @@ struct nl_train {
 
 /* train_data.c: lists, checked line by line, and loaders over them. `valid`: of VALID. */
 nl_status nl_train_lists(struct nl_train *train, bool valid) NL_MUST_CHECK;
-/* Batches `first_batch` to before `end_batch` (0: to the end) of the epoch at hand. */
-nl_status nl_train_loader(struct nl_train *train, bool valid, int64_t first_batch,
-                          int64_t end_batch, int batch, struct nl_loader **out) NL_MUST_CHECK;
+/* Batches of the epoch at hand, from `first_batch` on. */
+nl_status nl_train_loader(struct nl_train *train, bool valid, int64_t first_batch, int batch,
+                          struct nl_loader **out) NL_MUST_CHECK;
 /* Batches that a loader holds. */
 int nl_train_depth(const struct nl_sampling *sampling, int batch);
 /* Names the videos of the epoch that were replaced, once each. */

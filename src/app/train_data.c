@@ -32,19 +32,19 @@ int nl_train_depth(const struct nl_sampling *sampling, int batch)
     return 2 + sampling->num_reader_threads / batch;
 }
 
-nl_status nl_train_loader(struct nl_train *train, bool valid, int64_t first_batch,
-                          int64_t end_batch, int batch, struct nl_loader **out)
+nl_status nl_train_loader(struct nl_train *train, bool valid, int64_t first_batch, int batch,
+                          struct nl_loader **out)
 {
     const struct nl_sampling *s = sampling_of(train, valid);
     const struct nl_config *config = train->config;
     const struct nl_loader_job job = {.samples = train->samples[valid],
-                                      .n_samples = train->inputs[valid].count,
+                                      .count = train->inputs[valid].count,
                                       .spec = {.length = s->video_length,
                                                .rate = s->sample_rate,
                                                .crop = s->crop_size,
                                                .jitter = {s->jitter_scales[0], s->jitter_scales[1]},
                                                .flip = config->train.flip,
-                                               .centre = valid,
+                                               .validation = valid,
                                                .mean = config->model.image_mean,
                                                .std = config->model.image_std},
                                       .seed = train->at.seed,
@@ -52,17 +52,18 @@ nl_status nl_train_loader(struct nl_train *train, bool valid, int64_t first_batc
                                       .shuffle = !valid && config->train.shuffle,
                                       .batch = batch,
                                       .first_batch = first_batch,
-                                      .end_batch = end_batch,
                                       .threads = s->num_reader_threads,
                                       .depth = nl_train_depth(s, batch),
+                                      .drop_last = !valid,
                                       .max_bad = config->train.max_bad_videos};
     return nl_loader_open(&job, out);
 }
 
 void nl_train_report_bad(const struct nl_loader *loader)
 {
-    for (int64_t i = 0; i < nl_loader_bad(loader); i++)
-        nl_warn("replaced: %s", nl_loader_bad_message(loader, i));
+    struct nl_loader_stats stats;
+    nl_loader_stats(loader, &stats);
+    for (int64_t i = 0; i < stats.n_bad; i++) nl_warn("replaced: %s", stats.bad[i].message);
 }
 
 void nl_train_lists_clear(struct nl_train *train)

@@ -45,7 +45,7 @@ nl_status nl_validate(struct nl_train *train, struct nl_tally *tally)
     struct nl_loader *loader = NULL;
     *tally = (struct nl_tally){.loss = 0};
     nl_status st = nl_engine_open(&engine, &train->session, &geometry, NULL);
-    if (st == NL_OK) st = nl_train_loader(train, true, 0, 0, batch, &loader);
+    if (st == NL_OK) st = nl_train_loader(train, true, 0, batch, &loader);
     if (st == NL_OK) st = all_batches(train, &engine, loader, tally);
     nl_loader_close(loader);
     nl_engine_close(&engine);
