@@ -371,7 +371,7 @@ static double loss_of(const struct whole *w)
     return (loss[0] + loss[1]) / 2;
 }
 
-static void open_whole(struct whole *w, const char *const *sets)
+static void open_whole(struct whole *w, const char *const *sets, bool recompute)
 {
     enum { SIDE = 32, COUNT = 2 * 8 * SIDE * SIDE * 3 };
     static double clips[COUNT];
@@ -381,8 +381,11 @@ static void open_whole(struct whole *w, const char *const *sets)
     struct nl_graph *g = NULL;
     for (int i = 0; i < 3 && sets[i]; i++) all[4 + i] = sets[i];
     network_open(&w->n, "ref", 2, all);
-    const struct nl_training training = {
-        .on = true, .share = 1, .frozen_bn = w->n.settings.config.train.bn == NL_BN_FROZEN};
+    const struct nl_training training = {.on = true,
+                                         .recompute = recompute,
+                                         .share = 1,
+                                         .frozen_bn =
+                                             w->n.settings.config.train.bn == NL_BN_FROZEN};
     ck_assert_int_eq(nl_params_train(&w->n.model.params), NL_OK);
     ck_assert_int_eq(nl_params_init(&w->n.model.params, 5, true), NL_OK);
     ck_assert_msg(nl_model_train_graph(&w->n.model, &geometry, &training, &g, &w->ends) == NL_OK,
@@ -426,13 +429,47 @@ START_TEST(networks_have_the_gradient_of_their_differences)
 {
     const double far = 1e-9;
     struct whole w;
-    open_whole(&w, nets[_i]);
+    open_whole(&w, nets[_i], false);
     loss_of(&w);
     const double slope = move(&w, far);
     const double above = loss_of(&w);
     move(&w, -2 * far);
     const double below = loss_of(&w);
     ck_assert_double_le(fabs((above - below) / (2 * far) / slope - 1), 1e-4);
+    nl_plan_free(w.plan);
+    network_close(&w.n);
+}
+END_TEST
+
+/* Gradients of all parameters, one behind the other. */
+static int64_t gradients(const struct whole *w, double *out)
+{
+    const struct nl_params *params = &w->n.model.params;
+    int64_t count = 0;
+    for (int i = 0; i < params->count; i++) {
+        ck_assert_int_eq(nl_params_get_grad_f64(params, i, out + count), NL_OK);
+        count += nl_tensor_count(&params->list[i].tensor);
+    }
+    return count;
+}
+
+START_TEST(recomputation_changes_no_bits_and_saves_memory)
+{
+    enum { MANY = 200000 };
+    static double kept[MANY], again[MANY];
+    struct whole w;
+    open_whole(&w, nets[_i], false);
+    const size_t arena = nl_plan_cost(w.plan).arena;
+    const double loss = loss_of(&w);
+    const int64_t count = gradients(&w, kept);
+    ck_assert_int_le(count, MANY);
+    nl_plan_free(w.plan);
+    network_close(&w.n);
+    open_whole(&w, nets[_i], true);
+    ck_assert(loss_of(&w) == loss);
+    ck_assert_int_eq(gradients(&w, again), count);
+    ck_assert_mem_eq(kept, again, (size_t)count * sizeof *kept);
+    ck_assert_uint_lt(nl_plan_cost(w.plan).arena, arena);
     nl_plan_free(w.plan);
     network_close(&w.n);
 }
@@ -447,6 +484,7 @@ int main(void)
                         (int)NL_COUNT(pieces));
     tcase_add_loop_test(tc, networks_have_the_gradient_of_their_differences, 0,
                         (int)NL_COUNT(nets));
+    tcase_add_loop_test(tc, recomputation_changes_no_bits_and_saves_memory, 0, (int)NL_COUNT(nets));
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -30,6 +30,7 @@ static struct nl_training training_of(const struct nl_config *config, int micro_
 {
     return (struct nl_training){.on = true,
                                 .frozen_bn = config->train.bn == NL_BN_FROZEN,
+                                .recompute = config->train.recompute,
                                 .share = 1.0 / micro_batches,
                                 .trains = nl_model_trains(config->train.trainable)};
 }

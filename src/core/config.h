@@ -94,6 +94,7 @@ struct nl_config {
         double weight_decay, weight_decay_bn, momentum;
         bool nesterov, scale_momentum, flip, shuffle;
         int schedule, trainable, bn; /* nl_schedule, nl_trainable, nl_bn_kind */
+        bool recompute;
         int64_t warmup_steps;
         double warmup_rate, clip_norm;
         int keep, precise_bn;

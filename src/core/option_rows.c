@@ -180,6 +180,10 @@ const struct nl_option nl_options[] = {
            "rest uses running statistics"),
     CHOICE("TRAIN", "bn", train.bn, "batch", bns, NL_OPT_OURS,
            "BN statistics in training: of the batch, or frozen (running ones)"),
+    BOOL("TRAIN", "recompute", train.recompute, "False", NL_OPT_OURS | NL_OPT_LOCAL,
+         "keep only outputs of blocks for the backward pass and compute the rest again: less "
+         "memory, "
+         "more time, the same bits"),
     INT("TRAIN", "precise_bn", train.precise_bn, "0", 0, 1000000, NL_OPT_OURS | NL_OPT_LOCAL,
         "batches that running statistics are averaged over anew before each checkpoint; 0: none"),
     INT("TRAIN", "keep", train.keep, "3", 1, 1000000, NL_OPT_OURS | NL_OPT_LOCAL,

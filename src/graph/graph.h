@@ -54,6 +54,7 @@ struct nl_training {
     bool on;
     bool frozen_bn;       /* BN by running statistics, gamma and beta trained */
     bool only_statistics; /* no gradient: a pass that gathers batch statistics */
+    bool recompute;       /* only outputs of residual blocks are kept for the backward pass */
     double share;         /* of one micro-batch in a step: weights its batch statistics */
     bool (*trains)(const char *param); /* NULL: every parameter is trained */
 };

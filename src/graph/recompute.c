@@ -3,59 +3,92 @@
 #include "src/core/memory.h"
 
 #include <stdio.h>
-#include <string.h>
+
+/* The values of the list as it was, and what stands for each in the backward part. */
+struct copies {
+    struct nl_graph *g;
+    nl_value *of; /* per value: its second copy, NL_NONE: none yet */
+    int n_values;
+    bool *any;
+};
 
 /* Affines of activations without residual, their ReLU included: one pass over what is kept. */
-static bool is_cheap(const struct nl_graph *g, const struct nl_node *node)
+static bool is_cheap(const struct nl_node *node)
 {
-    return !node->backward && node->op == NL_OP_AFFINE && node->in[3] == NL_NONE &&
-           g->values[g->values[node->in[0]].base].kind == NL_VALUE_NODE;
+    return node->op == NL_OP_AFFINE && node->in[3] == NL_NONE;
 }
 
-/* `copy`[v] becomes the second copy of v, which forward node `number` makes. */
-static nl_status clone(struct nl_graph *g, int number, nl_value *copy)
+/* What lies between the outputs of residual blocks: those end in a sum or an affine with one. */
+static bool is_inside(const struct nl_node *node)
 {
-    const struct nl_node node = g->nodes[number];
+    switch (node->op) {
+    case NL_OP_CONV:
+        return node->in[3] == NL_NONE;
+    case NL_OP_MAX_POOL:
+    case NL_OP_PAIRWISE:
+    case NL_OP_BN_SUMS:
+    case NL_OP_BN_FOLD:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool is_made_again(const struct nl_graph *g, const struct nl_node *node)
+{
+    if (node->backward) return false;
+    return is_cheap(node) || (g->training.recompute && is_inside(node));
+}
+
+static nl_status again(struct copies *c, nl_value v, nl_value *out);
+
+/* A second node like forward node `number`, reading second copies where there are some. */
+static nl_status clone(struct copies *c, int number)
+{
+    const struct nl_node node = c->g->nodes[number];
+    nl_value in[NL_MAX_IN], out[NL_MAX_OUT];
     char name[192];
-    nl_value out[NL_MAX_OUT];
+    for (int k = 0; k < NL_MAX_IN; k++) NL_TRY(again(c, node.in[k], &in[k]));
     snprintf(name, sizeof name, "%.160s_again", node.name);
-    NL_TRY(nl_graph_append(g, node.op, name, &node.attr, node.in, NL_MAX_IN, out));
-    g->nodes[g->n_nodes - 1].backward = true;
-    copy[node.out[0]] = out[0];
+    NL_TRY(nl_graph_append(c->g, node.op, name, &node.attr, in, NL_MAX_IN, out));
+    struct nl_node *made = &c->g->nodes[c->g->n_nodes - 1];
+    made->backward = true;
+    snprintf(made->force, sizeof made->force, "%s", node.force);
+    for (int k = 0; k < NL_MAX_OUT; k++)
+        if (node.out[k] != NL_NONE) c->of[node.out[k]] = out[k];
     return NL_OK;
 }
 
-/* The input `k` of backward node `i`, read from a copy where that is cheap. */
-static nl_status redirect(struct nl_graph *g, int i, int k, nl_value *copy, bool *any)
+/* What the backward part reads for `v`: a second copy, or `v` where it is kept. */
+static nl_status again(struct copies *c, nl_value v, nl_value *out)
 {
-    const nl_value v = g->nodes[i].in[k], base = v == NL_NONE ? NL_NONE : g->values[v].base;
-    if (v == NL_NONE || g->values[base].kind != NL_VALUE_NODE) return NL_OK;
-    const int maker = g->values[base].node;
-    if (!is_cheap(g, &g->nodes[maker])) return NL_OK;
-    if (copy[base] == NL_NONE) NL_TRY(clone(g, maker, copy));
-    *any = true;
-    if (v == base) {
-        g->nodes[i].in[k] = copy[base];
-        return NL_OK;
-    }
+    struct nl_graph *g = c->g;
+    const nl_value base = v == NL_NONE ? NL_NONE : g->values[v].base;
+    *out = v;
+    if (v == NL_NONE || base >= c->n_values || g->values[base].kind != NL_VALUE_NODE) return NL_OK;
+    if (!is_made_again(g, &g->nodes[g->values[base].node])) return NL_OK;
+    if (c->of[base] == NL_NONE) NL_TRY(clone(c, g->values[base].node));
+    *c->any = true;
+    *out = c->of[base];
+    if (v == base) return NL_OK;
     const nl_tensor tensor = g->values[v].tensor;
-    return nl_graph_view(g, copy[base], &tensor, g->values[v].offset, &g->nodes[i].in[k]);
+    return nl_graph_view(g, c->of[base], &tensor, g->values[v].offset, out);
 }
 
 nl_status nl_recompute(struct nl_graph *g, bool *any)
 {
-    const int n_nodes = g->n_nodes, n_values = g->n_values;
+    const int n_nodes = g->n_nodes;
+    struct copies c = {.g = g, .n_values = g->n_values, .any = any};
     nl_status st = NL_OK;
-    nl_value *copy = NULL, read;
     *any = false;
-    NL_TRY(nl_calloc((size_t)n_values + 1, sizeof *copy, &copy));
-    for (int v = 0; v < n_values; v++) copy[v] = NL_NONE;
+    NL_TRY(nl_calloc((size_t)c.n_values + 1, sizeof *c.of, &c.of));
+    for (int v = 0; v < c.n_values; v++) c.of[v] = NL_NONE;
     for (int i = 0; i < n_nodes; i++)
         for (int k = 0; st == NL_OK && g->nodes[i].backward && k < NL_MAX_IN; k++) {
-            read = g->nodes[i].in[k];
-            if (read == NL_NONE || g->values[read].base < n_values)
-                st = redirect(g, i, k, copy, any);
+            nl_value read = NL_NONE;
+            st = again(&c, g->nodes[i].in[k], &read);
+            g->nodes[i].in[k] = read;
         }
-    nl_free(copy);
+    nl_free(c.of);
     return st;
 }

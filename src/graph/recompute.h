@@ -2,6 +2,9 @@
  *
  * Kept is one tensor a convolution: its output. The BN and ReLU after it are cheap, so backward
  * nodes read a second copy of them, made just before, and the first is gone after the forward pass.
+ * With training.recompute kept are only the outputs of residual and non-local blocks; what lies
+ * between is made again, a block at a time (Chen et al. 2016, "Training deep nets with sublinear
+ * memory cost").
  */
 #ifndef NL_RECOMPUTE_H
 #define NL_RECOMPUTE_H
