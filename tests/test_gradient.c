@@ -475,6 +475,45 @@ START_TEST(recomputation_changes_no_bits_and_saves_memory)
 }
 END_TEST
 
+/* Eight micro-batches, each clip with an eighth of its share, add up to the mean of the eight
+ * gradients that each gives alone. */
+START_TEST(micro_batches_give_the_mean_of_their_gradients)
+{
+    enum { MANY = 200000, PARTS = 8, COUNT = 2 * 8 * 32 * 32 * 3 };
+    static double clips[COUNT], together[MANY], sum[MANY], before[MANY], after[MANY];
+    struct whole w;
+    int64_t count = 0;
+    for (int turn = 0; turn < 2; turn++) {
+        const double share = turn ? 0.5 : 0.5 / PARTS;
+        open_whole(&w, nets[0], false);
+        ck_assert_int_eq(nl_plan_write(w.plan, w.ends.share, (const double[]){share, share}),
+                         NL_OK);
+        memset(sum, 0, sizeof sum);
+        for (int part = 0; part < PARTS; part++) {
+            char name[16];
+            snprintf(name, sizeof name, "part %d", part);
+            fill(clips, COUNT, name);
+            ck_assert_int_eq(nl_plan_write(w.plan, w.ends.clip, clips), NL_OK);
+            count = gradients(&w, before);
+            loss_of(&w);
+            gradients(&w, after);
+            for (int64_t i = 0; i < count; i++) sum[i] += (after[i] - before[i]) / PARTS;
+        }
+        if (turn == 0) gradients(&w, together);
+        nl_plan_free(w.plan);
+        /* Batch statistics are gathered as the plan's own share says, not as a clip's. */
+        for (int i = 0, at = 0; turn && i < w.n.model.params.count; i++) {
+            const struct nl_param *param = &w.n.model.params.list[i];
+            const int values = (int)nl_tensor_count(&param->tensor);
+            for (int k = at; param->role != NL_ROLE_STATISTIC && k < at + values; k++)
+                ck_assert_double_eq_tol(together[k], sum[k], 1e-10);
+            at += values;
+        }
+        network_close(&w.n);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("gradient");
@@ -484,6 +523,7 @@ int main(void)
                         (int)NL_COUNT(pieces));
     tcase_add_loop_test(tc, networks_have_the_gradient_of_their_differences, 0,
                         (int)NL_COUNT(nets));
+    tcase_add_test(tc, micro_batches_give_the_mean_of_their_gradients);
     tcase_add_loop_test(tc, recomputation_changes_no_bits_and_saves_memory, 0, (int)NL_COUNT(nets));
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
