@@ -91,6 +91,7 @@ struct job {
     int64_t ldx, ldy;
     float *partial; /* [parts, rows, columns] */
     float *dw, *db;
+    bool set; /* dw and db */
 };
 
 /* Rows of a matrix at `from`, `columns` of them, become panels [columns / panel][rows][panel]. */
@@ -201,7 +202,10 @@ static void add_filter(const void *job, int64_t k, void *scratch)
     for (int64_t part = 0; part < s->parts; part++) {
         const float *from = j->partial + part * all + (s->swapped ? k : k * depth);
         const int64_t step = s->swapped ? s->columns : 1;
-        for (int64_t d = 0; d < depth; d++) dw[d] += from[d * step];
+        if (j->set && part == 0)
+            for (int64_t d = 0; d < depth; d++) dw[d] = from[d * step];
+        else
+            for (int64_t d = 0; d < depth; d++) dw[d] += from[d * step];
     }
 }
 
@@ -224,7 +228,7 @@ static void add_bias(const void *job, int64_t number, void *scratch)
         }
         for (int64_t c = 0; c < n; c++) total[c] += (double)sum[c];
     }
-    for (int64_t c = 0; c < n; c++) j->db[first + c] += (float)total[c];
+    for (int64_t c = 0; c < n; c++) j->db[first + c] = (float)total[c] + (j->set ? 0 : j->db[first + c]);
 }
 
 static nl_status run(struct nl_backend *be, const void *prepared, const struct nl_op_desc *desc,
@@ -239,8 +243,8 @@ static nl_status run(struct nl_backend *be, const void *prepared, const struct n
                             .ldy = nl_cpu_rows_of(&args->in[1]).ld,
                             .partial = (float *)(void *)((char *)args->workspace + slices),
                             .dw = args->out[0].data,
-                            .db = args->out[1].data};
-    (void)desc;
+                            .db = args->out[1].data,
+                            .set = desc->attr.conv.set};
     nl_cpu_for_tiles(be, s->parts * s->row_tiles * s->column_tiles, sum_tile, &job, args->workspace,
                      slice_of(s));
     nl_cpu_for_tiles(be, s->conv.filters, add_filter, &job, NULL, 0);
