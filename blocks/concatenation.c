@@ -63,8 +63,7 @@ static nl_status score_composed(struct nl_graph *g, const struct half *h, nl_val
     nl_value param[2], composed[2] = {NL_NONE, NL_NONE};
     NL_TRY(nl_block_projection(g, h->site, h->part, h->inner, channels, param));
     NL_TRY(combine(g, h, "_composed", param[0], channels, &filter, &composed[0]));
-    if (param[1] != NL_NONE)
-        NL_TRY(combine(g, h, "_composed_b", param[1], 1, &bias, &composed[1]));
+    if (param[1] != NL_NONE) NL_TRY(combine(g, h, "_composed_b", param[1], 1, &bias, &composed[1]));
     return score(g, h, composed, x, y);
 }
 

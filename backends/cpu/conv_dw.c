@@ -228,7 +228,8 @@ static void add_bias(const void *job, int64_t number, void *scratch)
         }
         for (int64_t c = 0; c < n; c++) total[c] += (double)sum[c];
     }
-    for (int64_t c = 0; c < n; c++) j->db[first + c] = (float)total[c] + (j->set ? 0 : j->db[first + c]);
+    for (int64_t c = 0; c < n; c++)
+        j->db[first + c] = (float)total[c] + (j->set ? 0 : j->db[first + c]);
 }
 
 static nl_status run(struct nl_backend *be, const void *prepared, const struct nl_op_desc *desc,

@@ -21,7 +21,8 @@ struct cut {
     const struct nl_cpu_vector_train *train;
 };
 
-static bool can(const struct nl_backend *be, const struct nl_op_desc *desc, nl_reason *why)
+bool nl_cpu_pairwise_dx_can(const struct nl_backend *be, const struct nl_op_desc *desc,
+                            nl_reason *why)
 {
     (void)be;
     for (int i = 0; i < 8; i++) {
@@ -36,21 +37,28 @@ static bool can(const struct nl_backend *be, const struct nl_op_desc *desc, nl_r
     return true;
 }
 
-static struct cut cut_of(const struct nl_op_desc *desc, const struct nl_args *args)
+struct nl_cpu_pairwise nl_cpu_pairwise_dx_of(const struct nl_op_desc *desc,
+                                             const struct nl_args *args)
 {
     const struct nl_args forward = {.in = {args->in[0], args->in[1], args->in[2]},
                                     .out = {args->in[3]}};
-    struct cut c = {.dy = &args->in[4],
+    struct nl_cpu_pairwise p = nl_cpu_pairwise_of(desc, &forward);
+    p.q = &args->in[0];
+    p.k = &args->in[1];
+    p.v = &args->in[2];
+    p.y = &args->in[3];
+    return p;
+}
+
+static struct cut cut_of(const struct nl_op_desc *desc, const struct nl_args *args)
+{
+    struct cut c = {.p = nl_cpu_pairwise_dx_of(desc, args),
+                    .dy = &args->in[4],
                     .dq = &args->out[0],
                     .dk = &args->out[1],
                     .dv = &args->out[2],
                     .row = args->in[5].rank ? args->in[5].data : NULL,
                     .train = nl_cpu_vector_train()};
-    c.p = nl_cpu_pairwise_of(desc, &forward);
-    c.p.q = &args->in[0];
-    c.p.k = &args->in[1];
-    c.p.v = &args->in[2];
-    c.p.y = &args->in[3];
     c.rows = nl_cpu_parts(c.p.queries, nl_cpu_parts(c.p.queries, QUERIES));
     c.columns = nl_cpu_parts(c.p.keys, nl_cpu_parts(c.p.keys, KEYS));
     const int64_t tiles = nl_cpu_parts(c.p.queries, c.rows);
@@ -269,4 +277,4 @@ static nl_status run(struct nl_backend *be, const void *prepared, const struct n
 }
 
 const struct nl_impl nl_cpu_pairwise_dx = {
-    .name = "tiled", .can = can, .prepare = prepare, .run = run};
+    .name = "tiled", .can = nl_cpu_pairwise_dx_can, .prepare = prepare, .run = run};
