@@ -16,7 +16,7 @@ struct sums {
     struct nl_cpu_conv conv; /* the forward convolution's geometry */
     bool swapped;            /* rows are channels, columns filters */
     int64_t rows, columns;   /* of the sums: filters and depth, or depth and filters */
-    int64_t tile_rows, tile_columns, row_tiles, column_tiles, parts, part;
+    int64_t tile_rows, tile_columns, row_tiles, column_tiles, parts, part, strip;
     size_t panel_floats, turned_floats, gather_floats;
 };
 
@@ -35,8 +35,9 @@ static void cut(struct sums *s)
     s->column_tiles = nl_cpu_parts(s->columns, s->tile_columns);
     s->parts = nl_cpu_least(nl_cpu_parts(conv->rows, LEAST),
                             nl_cpu_parts(TILES, s->row_tiles * s->column_tiles));
-    s->part = nl_cpu_parts(nl_cpu_parts(conv->rows, s->parts), STRIP) * STRIP;
-    s->parts = nl_cpu_parts(conv->rows, s->part);
+    if (s->parts > 1) s->parts -= s->parts % 2; /* as many for each of two threads */
+    s->part = nl_cpu_parts(conv->rows, s->parts);
+    s->strip = nl_cpu_parts(s->part, nl_cpu_parts(s->part, STRIP));
     s->panel_floats =
         (size_t)(nl_cpu_parts(s->tile_columns, s->kernel->panel) * s->kernel->panel * STRIP);
     s->turned_floats = (size_t)(s->tile_rows * STRIP);
@@ -184,29 +185,58 @@ static void sum_tile(const void *job, int64_t number, void *scratch)
     t.n_rows = nl_cpu_least(s->tile_rows, s->rows - t.at_row);
     t.n_columns = nl_cpu_least(s->tile_columns, s->columns - t.at_column);
     t.y = j->partial + (part * s->rows + t.at_row) * s->columns + t.at_column;
-    for (t.row = from; t.row < end; t.row += STRIP) {
-        t.rows = nl_cpu_least(STRIP, end - t.row);
+    for (t.row = from; t.row < end; t.row += s->strip) {
+        t.rows = nl_cpu_least(s->strip, end - t.row);
         t.first = t.row == from;
         run_strip(j, &t);
     }
 }
 
-/* Adds the parts of one filter to dw, in order. */
-static void add_filter(const void *job, int64_t k, void *scratch)
+/* Adds the parts of some filters to dw, in order; where they lie side by side they turn. */
+enum { FILTERS = 16, DEPTHS = 256 };
+
+static void add_rows(const struct job *j, int64_t first, int64_t filters)
+{
+    const struct sums *s = j->s;
+    const int64_t from = first * s->conv.depth, n = filters * s->conv.depth;
+    float *restrict dw = j->dw + from;
+    for (int64_t part = 0; part < s->parts; part++) {
+        const float *restrict sums = j->partial + part * s->rows * s->columns + from;
+        if (j->set && part == 0)
+            memcpy(dw, sums, (size_t)n * sizeof *dw);
+        else
+            for (int64_t i = 0; i < n; i++) dw[i] += sums[i];
+    }
+}
+
+static void add_turned(const struct job *j, int64_t first, int64_t filters, int64_t depth)
+{
+    const struct sums *s = j->s;
+    const int64_t n = nl_cpu_least(DEPTHS, s->conv.depth - depth);
+    float total[DEPTHS][FILTERS];
+    for (int64_t part = 0; part < s->parts; part++) {
+        const float *sums = j->partial + (part * s->rows + depth) * s->columns + first;
+        for (int64_t d = 0; d < n; d++)
+            for (int64_t k = 0; k < filters; k++)
+                total[d][k] = sums[d * s->columns + k] + (part ? total[d][k] : 0);
+    }
+    for (int64_t k = 0; k < filters; k++) {
+        float *dw = j->dw + (first + k) * s->conv.depth + depth;
+        for (int64_t d = 0; d < n; d++) dw[d] = total[d][k] + (j->set ? 0 : dw[d]);
+    }
+}
+
+static void add_filters(const void *job, int64_t number, void *scratch)
 {
     const struct job *j = job;
-    const struct sums *s = j->s;
-    const int64_t depth = s->conv.depth, all = s->rows * s->columns;
-    float *dw = j->dw + k * depth;
+    const int64_t first = number * FILTERS;
+    const int64_t filters = nl_cpu_least(FILTERS, j->s->conv.filters - first);
     (void)scratch;
-    for (int64_t part = 0; part < s->parts; part++) {
-        const float *from = j->partial + part * all + (s->swapped ? k : k * depth);
-        const int64_t step = s->swapped ? s->columns : 1;
-        if (j->set && part == 0)
-            for (int64_t d = 0; d < depth; d++) dw[d] = from[d * step];
-        else
-            for (int64_t d = 0; d < depth; d++) dw[d] += from[d * step];
-    }
+    if (!j->s->swapped)
+        add_rows(j, first, filters);
+    else
+        for (int64_t depth = 0; depth < j->s->conv.depth; depth += DEPTHS)
+            add_turned(j, first, filters, depth);
 }
 
 /* Sums of dy for a few filters. */
@@ -248,7 +278,7 @@ static nl_status run(struct nl_backend *be, const void *prepared, const struct n
                             .set = desc->attr.conv.set};
     nl_cpu_for_tiles(be, s->parts * s->row_tiles * s->column_tiles, sum_tile, &job, args->workspace,
                      slice_of(s));
-    nl_cpu_for_tiles(be, s->conv.filters, add_filter, &job, NULL, 0);
+    nl_cpu_for_tiles(be, nl_cpu_parts(s->conv.filters, FILTERS), add_filters, &job, NULL, 0);
     if (args->out[1].rank)
         nl_cpu_for_tiles(be, nl_cpu_parts(s->conv.filters, CHANNELS), add_bias, &job, NULL, 0);
     return NL_OK;
