@@ -1,4 +1,5 @@
 #include "backends/cpu/conv.h"
+#include "backends/cpu/panels.h"
 #include "backends/cpu/vector.h"
 #include "src/core/memory.h"
 
@@ -92,25 +93,6 @@ struct job {
     bool set; /* dw and db */
 };
 
-/* Rows of a matrix at `from`, `columns` of them, become panels [columns / panel][rows][panel]. */
-static void lay_panels(const struct nl_cpu_kernel *kernel, const float *from, int64_t ld,
-                       int64_t rows, int64_t columns, float *to)
-{
-    const int64_t panel = kernel->panel;
-    for (int64_t c = 0; c < columns; c += panel) {
-        const int64_t width = nl_cpu_least(panel, columns - c);
-        for (int64_t r = 0; r < rows; r++, to += panel) {
-            if (width == panel) {
-                memcpy(to, from + r * ld + c,
-                       32 == panel ? 32 * sizeof *to : (size_t)panel * sizeof *to);
-                continue;
-            }
-            for (int64_t i = 0; i < width; i++) to[i] = from[r * ld + c + i];
-            for (int64_t i = width; i < panel; i++) to[i] = 0;
-        }
-    }
-}
-
 /* One strip of positions [row, row + rows): sums of a tile, added to those in y unless first. */
 struct strip {
     int64_t row, rows, next; /* next: rows of the next strip */
@@ -127,7 +109,7 @@ static void prepare_strip(const struct job *j, struct strip *t)
     const float *dy = j->dy + t->row * j->ldy, *x = j->x + t->row * j->ldx;
     const float *const other = s->swapped ? dy : x;
     const int64_t ld = s->swapped ? j->ldy : j->ldx;
-    lay_panels(s->kernel, other + t->at_column, ld, t->rows, t->n_columns, t->panels);
+    nl_cpu_lay_panels(s->kernel, other + t->at_column, ld, t->rows, t->n_columns, t->panels);
     t->a = (s->swapped ? x : dy) + t->at_row;
     t->lda = s->swapped ? j->ldx : j->ldy;
     if (s->conv.direct) return;
