@@ -45,6 +45,11 @@ static const struct nl_cpu_kernel *kernel_for(const struct nl_cpu_pairwise *p)
     return worth && p->score == NL_SCORE_PRODUCT ? nl_cpu_kernel_best() : NULL;
 }
 
+static int64_t up_to(int64_t n, int64_t unit)
+{
+    return nl_cpu_parts(n, unit) * unit;
+}
+
 static struct nl_cpu_dx cut_of(const struct nl_op_desc *desc, const struct nl_args *args)
 {
     struct nl_cpu_dx dx = {.p = nl_cpu_pairwise_dx_of(desc, args),
@@ -55,15 +60,10 @@ static struct nl_cpu_dx cut_of(const struct nl_op_desc *desc, const struct nl_ar
                            .row = args->in[5].rank ? args->in[5].data : NULL,
                            .train = nl_cpu_vector_train()};
     dx.kernel = kernel_for(&dx.p);
-    dx.rows = nl_cpu_parts(dx.p.queries, nl_cpu_parts(dx.p.queries, QUERIES));
-    dx.columns = nl_cpu_parts(dx.p.keys, nl_cpu_parts(dx.p.keys, KEYS));
-    if (dx.kernel) {
-        dx.rows = nl_cpu_parts(dx.rows, dx.kernel->rows) * dx.kernel->rows;
-        dx.columns = nl_cpu_parts(dx.columns, dx.kernel->panel) * dx.kernel->panel;
-    }
-    const int64_t tiles = nl_cpu_parts(dx.p.queries, dx.rows);
-    dx.parts = nl_cpu_least(tiles, nl_cpu_parts(TASKS, dx.p.batches));
-    dx.part = nl_cpu_parts(tiles, dx.parts) * dx.rows;
+    const int64_t unit = dx.kernel ? dx.kernel->rows : 1, panel = dx.kernel ? dx.kernel->panel : 1;
+    dx.part = up_to(nl_cpu_parts(dx.p.queries, nl_cpu_parts(TASKS, dx.p.batches)), unit);
+    dx.rows = up_to(nl_cpu_parts(dx.part, nl_cpu_parts(dx.part, QUERIES)), unit);
+    dx.columns = up_to(nl_cpu_parts(dx.p.keys, nl_cpu_parts(dx.p.keys, KEYS)), panel);
     dx.parts = nl_cpu_parts(dx.p.queries, dx.part);
     return dx;
 }
