@@ -79,6 +79,7 @@ PLAIN(map);
 PLAIN(outer_sum);
 PLAIN(conv_fold);
 PLAIN(sgd);
+PLAIN(accumulate);
 PLAIN(relu_dx);
 PLAIN(mul);
 
@@ -90,7 +91,8 @@ static const struct nl_impl *const affine_list[] = {&affine, &nl_cpu_affine_cent
 static const struct nl_impl *const affine_dab_list[] = {&nl_cpu_affine_dab, NULL};
 static const struct nl_impl *const bn_dx_list[] = {&nl_cpu_bn_dx, NULL};
 static const struct nl_impl *const bn_sums_list[] = {&nl_cpu_bn_sums, NULL};
-static const struct nl_impl *const pairwise_dx_list[] = {&nl_cpu_pairwise_dx, NULL};
+static const struct nl_impl *const pairwise_dx_list[] = {
+    &nl_cpu_pairwise_dx_sorted, &nl_cpu_pairwise_dx_reassociated, &nl_cpu_pairwise_dx, NULL};
 static const struct nl_impl *const pool_dx_list[] = {&nl_cpu_pool_dx, NULL};
 
 static const struct nl_impl *const conv_list[] = {&nl_cpu_conv_avx512, &nl_cpu_conv_avx2,
@@ -126,6 +128,7 @@ static const struct nl_impl_list impls[] = {
     {NL_OP_CONV_DX, conv_dx_list},
     {NL_OP_CONV_DW, conv_dw_list},
     {NL_OP_SGD, sgd_list},
+    {NL_OP_ACCUMULATE, accumulate_list},
     {NL_OP_RELU_DX, relu_dx_list},
     {NL_OP_MUL, mul_list},
     {NL_OP_AFFINE_DAB, affine_dab_list},

@@ -17,6 +17,7 @@ struct nl_cpu_block {
     const float *sums, *bias, *residual; /* each may be NULL; y may be sums or residual */
     float *y;
     int64_t lda, ld_sums, ld_residual, ldy;
+    bool turned; /* a[r,d] is at a[d * lda + r], else at a[r * lda + d] */
     bool relu;
     bool stream; /* y goes past the caches: whole panels only, rows aligned to vectors */
 };
