@@ -5,6 +5,11 @@ check_PROGRAMS += %D%/test_cpu
 %C%_test_cpu_CPPFLAGS = $(TEST_CPPFLAGS)
 %C%_test_cpu_LDADD = $(TEST_LDADD)
 
+check_PROGRAMS += %D%/test_winograd
+%C%_test_winograd_SOURCES = %D%/test_winograd.c
+%C%_test_winograd_CPPFLAGS = $(TEST_CPPFLAGS)
+%C%_test_winograd_LDADD = $(TEST_LDADD)
+
 check_PROGRAMS += %D%/test_cpu_vector
 %C%_test_cpu_vector_SOURCES = %D%/test_cpu_vector.c
 %C%_test_cpu_vector_CPPFLAGS = $(TEST_CPPFLAGS)

@@ -161,6 +161,13 @@ static const struct {
     /* outputs large enough to be written past the caches */
     {{1, 2, 40, 40, 8}, 64, {1, 1, 1}, {1, 1, 1}, {0}, true, true, true, true},
     {{1, 1, 61, 41, 3}, 70, {1, 3, 3}, {1, 1, 1}, {0, 1, 1}, true, false, false, true},
+    /* 3x3 on enough rows for Winograd: blocks of one thread, shared ones, past the caches, edges of
+     * every kind, no padding and more of it */
+    {{1, 2, 27, 30, 32}, 48, {1, 3, 3}, {1, 1, 1}, {0, 1, 1}, true, true, true, true},
+    {{2, 3, 15, 14, 96}, 96, {1, 3, 3}, {1, 1, 1}, {0, 1, 1}, true, true, false, false},
+    {{1, 4, 29, 32, 16}, 32, {1, 3, 3}, {1, 1, 1}, {0, 1, 1}, true, false, false, true},
+    {{1, 1, 61, 41, 16}, 80, {1, 3, 3}, {1, 1, 1}, {0, 0, 0}, false, false, false, false},
+    {{1, 1, 38, 41, 16}, 16, {1, 3, 3}, {1, 1, 1}, {0, 2, 0}, false, true, false, false},
     /* a kernel larger than the input */
     {{1, 1, 2, 2, 8}, 8, {1, 5, 5}, {1, 1, 1}, {0, 2, 2}, true, false, false, false},
 };

@@ -95,9 +95,9 @@ static const struct nl_impl *const pairwise_dx_list[] = {
     &nl_cpu_pairwise_dx_sorted, &nl_cpu_pairwise_dx_reassociated, &nl_cpu_pairwise_dx, NULL};
 static const struct nl_impl *const pool_dx_list[] = {&nl_cpu_pool_dx, NULL};
 
-static const struct nl_impl *const conv_list[] = {&nl_cpu_conv_avx512, &nl_cpu_conv_avx2,
-                                                  &nl_cpu_conv_blas, NULL};
-static const struct nl_impl *const conv_dx_list[] = {&nl_cpu_conv_dx, NULL};
+static const struct nl_impl *const conv_list[] = {&nl_cpu_conv_winograd, &nl_cpu_conv_avx512,
+                                                  &nl_cpu_conv_avx2, &nl_cpu_conv_blas, NULL};
+static const struct nl_impl *const conv_dx_list[] = {&nl_cpu_conv_winograd, &nl_cpu_conv_dx, NULL};
 static const struct nl_impl *const conv_dw_list[] = {&nl_cpu_conv_dw, NULL};
 static const struct nl_impl *const square_sum_list[] = {&nl_cpu_square_sum, NULL};
 static const struct nl_impl *const product_list[] = {&nl_cpu_product, NULL};

@@ -28,9 +28,10 @@ extern const struct nl_impl nl_cpu_affine_centred, nl_cpu_affine_dab, nl_cpu_bn_
     nl_cpu_max_pool_index, nl_cpu_pairwise_dx_sorted, nl_cpu_pairwise_dx_reassociated,
     nl_cpu_pairwise_dx, nl_cpu_pool_dx, nl_cpu_conv_dx, nl_cpu_conv_dw, nl_cpu_square_sum;
 
-extern const struct nl_impl nl_cpu_conv_avx512, nl_cpu_conv_avx2, nl_cpu_conv_blas, nl_cpu_product,
-    nl_cpu_pairwise_sorted, nl_cpu_pairwise_reassociated, nl_cpu_pairwise_packed,
-    nl_cpu_pairwise_tiled, nl_cpu_pairwise_sorted_forced, nl_cpu_pairwise_reassociated_forced;
+extern const struct nl_impl nl_cpu_conv_winograd, nl_cpu_conv_avx512, nl_cpu_conv_avx2,
+    nl_cpu_conv_blas, nl_cpu_product, nl_cpu_pairwise_sorted, nl_cpu_pairwise_reassociated,
+    nl_cpu_pairwise_packed, nl_cpu_pairwise_tiled, nl_cpu_pairwise_sorted_forced,
+    nl_cpu_pairwise_reassociated_forced;
 
 /* Calls `tile` for each number below `count`, on at most be->threads threads. `scratch` is the
  * calling thread's own slice of the workspace, `slice` bytes of it. */

@@ -1,0 +1,383 @@
+#include "backends/cpu/cpu.h"
+#include "backends/cpu/kernel.h"
+#include "backends/cpu/winograd.h"
+#include "src/core/memory.h"
+
+#include <string.h>
+
+/* 1x3x3 convolutions of stride 1, and their gradients with respect to x, which are convolutions of dy
+ * with filters turned half around, channels for filters. Tiles of all frames are one list; a block of
+ * it is transformed, multiplied at each of the 36 places by the packed filters, and transformed
+ * back. Small filters stay in a second-level cache, so that each thread does blocks of its own;
+ * large ones come from far away, so that all threads share a block and each its filters. */
+enum {
+    OWN_FILTERS = 1 << 20, /* bytes of transformed filters up to which blocks are a thread's own */
+    OWN_BLOCK = 1 << 19,   /* bytes of a thread's block, and of a shared one */
+    SHARED_BLOCK = 6 << 20,
+    PLACES = NL_WINOGRAD_PLACES,
+    LANES = NL_WINOGRAD_LANES,
+    LINE = 16, /* floats between places, so that they do not share cache sets */
+    MOST = 4096,
+    SMALL = 1 << 16, /* floats of y up to which the next op finds it in a cache */
+    GROUP = 4        /* tiles that are transformed at a time in a shared block */
+};
+
+static const float zeros[MOST]; /* a row beyond the edge */
+
+struct winograd {
+    const struct nl_cpu_kernel *kernel;
+    const struct nl_cpu_winograd *transform;
+    bool dx;
+    int64_t frames, in_h, in_w, out_h, out_w, down, across, tiles; /* tiles: of all frames */
+    int64_t channels, filters, pad_h, pad_w;
+    int64_t block; /* tiles of one */
+    bool shared;
+    int64_t step_in, step_out; /* floats from one place to the next */
+};
+
+static int64_t at_least_1(int64_t n)
+{
+    return n > 1 ? n : 1;
+}
+
+static void cut(struct winograd *w)
+{
+    const int64_t tile = PLACES * (w->channels + w->filters) * (int64_t)sizeof(float);
+    const int64_t bytes = PLACES * w->channels * w->filters * (int64_t)sizeof(float);
+    const int64_t rows = w->kernel->rows;
+    w->shared = bytes > OWN_FILTERS;
+    w->block = at_least_1((w->shared ? SHARED_BLOCK : OWN_BLOCK) / tile / rows) * rows;
+    w->block = nl_cpu_parts(w->tiles, nl_cpu_parts(w->tiles, w->block));
+    if (!w->shared) w->block = nl_cpu_parts(w->block, rows) * rows;
+    w->step_in = w->block * w->channels + LINE;
+    w->step_out = w->block * w->filters + LINE;
+}
+
+static struct winograd winograd_of(const struct nl_op_desc *desc)
+{
+    const bool dx = desc->op == NL_OP_CONV_DX;
+    const nl_tensor *in = &desc->in[0], *f = &desc->in[1], *out = &desc->out[0];
+    const int *pad = desc->attr.conv.pad;
+    struct winograd w = {.kernel = nl_cpu_kernel_best(),
+                         .transform = nl_cpu_winograd(),
+                         .dx = dx,
+                         .frames = out->dim[0] * out->dim[1],
+                         .in_h = in->dim[2],
+                         .in_w = in->dim[3],
+                         .out_h = out->dim[2],
+                         .out_w = out->dim[3],
+                         .channels = f->dim[dx ? 0 : 4],
+                         .filters = f->dim[dx ? 4 : 0],
+                         .pad_h = dx ? 2 - pad[1] : pad[1],
+                         .pad_w = dx ? 2 - pad[2] : pad[2]};
+    w.down = nl_cpu_parts(w.out_h, NL_WINOGRAD_OUT);
+    w.across = nl_cpu_parts(w.out_w, NL_WINOGRAD_OUT);
+    w.tiles = w.frames * w.down * w.across;
+    if (w.kernel) cut(&w);
+    return w;
+}
+
+static bool fits(const struct nl_op_desc *desc, nl_reason *why)
+{
+    const nl_tensor *f = &desc->in[1];
+    const int *stride = desc->attr.conv.stride, *pad = desc->attr.conv.pad;
+    if (f->dim[1] != 1 || f->dim[2] != 3 || f->dim[3] != 3 || stride[0] != 1 || stride[1] != 1 ||
+        stride[2] != 1)
+        return nl_decline(why, "only for 1x3x3 filters of stride 1");
+    if (pad[0] != 0 || pad[1] > 2 || pad[2] > 2)
+        return nl_decline(why, "more padding than a filter reaches");
+    if (f->dim[0] % NL_WINOGRAD_LANES || f->dim[4] % NL_WINOGRAD_LANES || f->dim[0] > MOST ||
+        f->dim[4] > MOST)
+        return nl_decline(why, "channels and filters are no multiples of %d",
+                          (int)NL_WINOGRAD_LANES);
+    return true;
+}
+
+/* In multiply-adds for each pair of channel and filter: products; a float of filters, which comes
+ * from memory, as much as FETCH of them; and transforms, TRANSFORM for each place. */
+static bool pays(const struct winograd *w, nl_reason *why)
+{
+    enum { FETCH = 47, TRANSFORM = 3 };
+    const double tiles = (double)w->tiles, rows = (double)(w->frames * w->out_h * w->out_w);
+    const double ends = 1 / (double)w->channels + 1 / (double)w->filters;
+    const double here = PLACES * (tiles * (1 + TRANSFORM * ends) + FETCH),
+                 direct = 9 * (rows + FETCH);
+    if (here < direct) return true;
+    return nl_decline(why, "cost %.0f against %.0f directly", here, direct);
+}
+
+static bool can(const struct nl_backend *be, const struct nl_op_desc *desc, nl_reason *why)
+{
+    if (!nl_cpu_kernel_best()) return nl_decline(why, "the processor has neither AVX2 nor AVX-512");
+    if (!nl_cpu_can(be, desc, why) || !fits(desc, why)) return false;
+    const struct winograd w = winograd_of(desc);
+    return pays(&w, why);
+}
+
+static size_t slice_of(const struct winograd *w)
+{
+    return (size_t)(PLACES * (w->step_in + w->step_out)) * sizeof(float);
+}
+
+/* Panels of one place. */
+static int64_t place_floats(const struct winograd *w)
+{
+    return nl_cpu_parts(w->filters, w->kernel->panel) * w->kernel->panel * w->channels;
+}
+
+static nl_status prepare(struct nl_backend *be, const struct nl_op_desc *desc, void **prepared,
+                         struct nl_need *need)
+{
+    struct winograd *w = NULL;
+    NL_TRY(nl_calloc(1, sizeof *w, &w));
+    *prepared = w;
+    *w = winograd_of(desc);
+    NL_TRY(nl_size_mul((size_t)place_floats(w), PLACES * sizeof(float), &need->packed));
+    if (!w->shared) return nl_cpu_slices(be, slice_of(w), &need->workspace);
+    need->workspace = slice_of(w);
+    return NL_OK;
+}
+
+static void drop(struct nl_backend *be, void *prepared)
+{
+    (void)be;
+    nl_free(prepared);
+}
+
+struct packing {
+    const struct winograd *w;
+    const float *from;
+    float *to;
+};
+
+/* [36][16] of sixteen 3x3 filters side by side at `from`, whose taps are `dense` apart. dx turns taps
+ * around. */
+static void transform_16(const struct winograd *w, const float *from, int64_t dense, float *to)
+{
+    const float *taps[9];
+    for (int i = 0; i < 9; i++) taps[i] = from + (w->dx ? 8 - i : i) * dense;
+    w->transform->filter(taps, to);
+}
+
+/* Sixteen channels by `n` filters, at most sixteen, from the original's [filters][9][channels]. */
+static void pack_square(const struct packing *p, int64_t filter, int64_t n, int64_t channel)
+{
+    const struct winograd *w = p->w;
+    const int64_t panel = w->kernel->panel, floats = place_floats(w);
+    float *const to =
+        p->to + filter / panel * panel * w->channels + channel * panel + filter % panel;
+    float made[LANES * PLACES * LANES];
+    for (int64_t k = 0; k < LANES; k++)
+        if (k < n)
+            transform_16(w, p->from + (filter + k) * 9 * w->channels + channel, w->channels,
+                         made + k * PLACES * LANES);
+        else
+            memset(made + k * PLACES * LANES, 0, PLACES * LANES * sizeof *made);
+    for (int64_t place = 0; place < PLACES; place++)
+        for (int64_t c = 0; c < LANES; c++)
+            for (int64_t k = 0; k < LANES; k++)
+                to[place * floats + c * panel + k] = made[(k * PLACES + place) * LANES + c];
+}
+
+/* One channel by sixteen filters, from [channels][9][filters]. */
+static void pack_line(const struct packing *p, int64_t filter, int64_t channel)
+{
+    const struct winograd *w = p->w;
+    const int64_t panel = w->kernel->panel, floats = place_floats(w);
+    float *const to =
+        p->to + filter / panel * panel * w->channels + channel * panel + filter % panel;
+    float made[PLACES * LANES];
+    transform_16(w, p->from + channel * 9 * w->filters + filter, w->filters, made);
+    for (int64_t place = 0; place < PLACES; place++)
+        memcpy(to + place * floats, made + place * LANES, LANES * sizeof *to);
+}
+
+/* Sixteen filters of all places: panels [36][channels][panel], filled up with zeros. */
+static void pack_tile(const void *job, int64_t number, void *scratch)
+{
+    const struct packing *p = job;
+    const struct winograd *w = p->w;
+    const int64_t filter = number * LANES;
+    (void)scratch;
+    if (!w->dx || filter >= w->filters)
+        for (int64_t c = 0; c < w->channels; c += LANES)
+            pack_square(p, filter, nl_cpu_least(LANES, w->filters - filter), c);
+    else
+        for (int64_t c = 0; c < w->channels; c++) pack_line(p, filter, c);
+}
+
+static nl_status pack(struct nl_backend *be, const void *prepared, const struct nl_op_desc *desc,
+                      const struct nl_args *args, void *packed)
+{
+    const struct packing job = {prepared, args->in[1].data, packed};
+    (void)desc;
+    nl_cpu_for_tiles(be, place_floats(job.w) / job.w->channels / LANES, pack_tile, &job, NULL, 0);
+    return NL_OK;
+}
+
+struct run_of {
+    const struct winograd *w;
+    const struct nl_args *args;
+    bool relu, stream;
+    int64_t first, count; /* tiles of the shared block */
+    float *shared;
+};
+
+/* Frame and first output of a tile. */
+struct spot {
+    int64_t n, t, h, w;
+};
+
+static struct spot spot_of(const struct run_of *r, int64_t tile)
+{
+    const struct winograd *w = r->w;
+    const int64_t place = tile % (w->down * w->across), frame = tile / (w->down * w->across);
+    const int64_t times = r->args->out[0].dim[1];
+    return (struct spot){frame / times, frame % times, place / w->across * NL_WINOGRAD_OUT,
+                         place % w->across * NL_WINOGRAD_OUT};
+}
+
+static const float *row_of(const nl_tensor *t, const struct spot *s, int64_t h, int64_t w)
+{
+    return (const float *)t->data + s->n * t->stride[0] + s->t * t->stride[1] + h * t->stride[2] +
+           w * t->stride[3];
+}
+
+/* Asks for what the next tile of a line has and this one has not: nothing else foresees it. */
+static void foresee(const struct run_of *r, const struct spot *s)
+{
+    const struct winograd *w = r->w;
+    const nl_tensor *x = &r->args->in[0];
+    for (int i = 0; i < NL_WINOGRAD_IN; i++) {
+        const int64_t h = s->h - w->pad_h + i, v = s->w - w->pad_w + NL_WINOGRAD_IN;
+        if (h < 0 || h >= w->in_h) continue;
+        for (int64_t j = v; j < nl_cpu_least(v + NL_WINOGRAD_OUT, w->in_w); j++)
+            for (int64_t c = 0; c < w->channels; c += LINE)
+                __builtin_prefetch(row_of(x, s, h, j) + c);
+    }
+}
+
+static void transform_in(const struct run_of *r, int64_t first, int64_t i, float *block)
+{
+    const struct winograd *w = r->w;
+    const nl_tensor *x = &r->args->in[0];
+    const struct spot s = spot_of(r, first + i);
+    const float *rows[PLACES];
+    foresee(r, &s);
+    for (int p = 0; p < PLACES; p++) {
+        const int64_t h = s.h - w->pad_h + p / NL_WINOGRAD_IN,
+                      v = s.w - w->pad_w + p % NL_WINOGRAD_IN;
+        const bool inside = h >= 0 && h < w->in_h && v >= 0 && v < w->in_w;
+        rows[p] = inside ? row_of(x, &s, h, v) : zeros;
+    }
+    w->transform->input(rows, block + i * w->channels, w->step_in, w->channels);
+}
+
+static void transform_out(const struct run_of *r, int64_t first, int64_t i, const float *block)
+{
+    const struct winograd *w = r->w;
+    const nl_tensor *y = &r->args->out[0], *residual = &r->args->in[3];
+    const struct spot s = spot_of(r, first + i);
+    struct nl_cpu_winograd_end end = {.relu = r->relu, .stream = r->stream};
+    if (!w->dx && r->args->in[2].rank) end.bias = r->args->in[2].data;
+    for (int p = 0; p < 16; p++) {
+        const int64_t h = s.h + p / NL_WINOGRAD_OUT, v = s.w + p % NL_WINOGRAD_OUT;
+        if (h >= w->out_h || v >= w->out_w) continue;
+        end.y[p] = (float *)y->data + (row_of(y, &s, h, v) - (const float *)y->data);
+        if (residual->rank) end.residual[p] = row_of(residual, &s, h, v);
+    }
+    w->transform->output(block + PLACES * w->step_in + i * w->filters, w->step_out, &end,
+                         w->filters);
+}
+
+/* All rows of a block with one panel at one place. */
+static void multiply(const struct run_of *r, int64_t count, int64_t place, int64_t panel,
+                     float *block)
+{
+    const struct winograd *w = r->w;
+    const int64_t filter = panel * w->kernel->panel;
+    float *const y = block + PLACES * w->step_in + place * w->step_out + filter;
+    w->kernel->run(&(struct nl_cpu_block){
+        .rows = count,
+        .columns = nl_cpu_least(w->kernel->panel, w->filters - filter),
+        .depth = w->channels,
+        .a = block + place * w->step_in,
+        .lda = w->channels,
+        .panel = (const float *)r->args->packed + place * place_floats(w) + filter * w->channels,
+        .y = y,
+        .ldy = w->filters});
+}
+
+static void own_block(const void *job, int64_t number, void *scratch)
+{
+    const struct run_of *r = job;
+    const struct winograd *w = r->w;
+    const int64_t first = number * w->block, count = nl_cpu_least(w->block, w->tiles - first);
+    for (int64_t i = 0; i < count; i++) transform_in(r, first, i, scratch);
+    for (int64_t place = 0; place < PLACES; place++)
+        for (int64_t panel = 0; panel * w->kernel->panel < w->filters; panel++)
+            multiply(r, count, place, panel, scratch);
+    for (int64_t i = 0; i < count; i++) transform_out(r, first, i, scratch);
+}
+
+static void shared_in(const void *job, int64_t number, void *scratch)
+{
+    const struct run_of *r = job;
+    (void)scratch;
+    for (int64_t i = number * GROUP; i < nl_cpu_least((number + 1) * GROUP, r->count); i++)
+        transform_in(r, r->first, i, r->shared);
+}
+
+static void shared_multiply(const void *job, int64_t number, void *scratch)
+{
+    const struct run_of *r = job;
+    (void)scratch;
+    multiply(r, r->count, number % PLACES, number / PLACES, r->shared);
+}
+
+static void shared_out(const void *job, int64_t number, void *scratch)
+{
+    const struct run_of *r = job;
+    (void)scratch;
+    for (int64_t i = number * GROUP; i < nl_cpu_least((number + 1) * GROUP, r->count); i++)
+        transform_out(r, r->first, i, r->shared);
+}
+
+static void run_shared(struct nl_backend *be, struct run_of *r)
+{
+    const struct winograd *w = r->w;
+    const int64_t products = PLACES * nl_cpu_parts(w->filters, w->kernel->panel);
+    for (r->first = 0; r->first < w->tiles; r->first += w->block) {
+        r->count = nl_cpu_least(w->block, w->tiles - r->first);
+        const int64_t groups = nl_cpu_parts(r->count, GROUP);
+        nl_cpu_for_tiles(be, groups, shared_in, r, NULL, 0);
+        nl_cpu_for_tiles(be, products, shared_multiply, r, NULL, 0);
+        nl_cpu_for_tiles(be, groups, shared_out, r, NULL, 0);
+    }
+}
+
+static bool is_aligned(const nl_tensor *y)
+{
+    enum { QUAD = 4 };
+    bool all = (uintptr_t)y->data % (QUAD * sizeof(float)) == 0;
+    for (int i = 0; i < 4; i++) all = all && y->stride[i] % QUAD == 0;
+    return all;
+}
+
+static nl_status run(struct nl_backend *be, const void *prepared, const struct nl_op_desc *desc,
+                     const struct nl_args *args)
+{
+    const struct winograd *w = prepared;
+    struct run_of r = {.w = w, .args = args, .relu = !w->dx && desc->attr.conv.relu};
+    r.stream = w->frames * w->out_h * w->out_w * w->filters > SMALL && is_aligned(&args->out[0]);
+    if (w->shared) {
+        r.shared = args->workspace;
+        run_shared(be, &r);
+    } else
+        nl_cpu_for_tiles(be, nl_cpu_parts(w->tiles, w->block), own_block, &r, args->workspace,
+                         slice_of(w));
+    return NL_OK;
+}
+
+const struct nl_impl nl_cpu_conv_winograd = {
+    .name = "winograd", .can = can, .prepare = prepare, .pack = pack, .run = run, .drop = drop};

@@ -1,0 +1,185 @@
+#include "backends/cpu/winograd.h"
+
+#include <immintrin.h>
+#include <string.h>
+
+/* With points 0, a, -a, b, -b and infinity (Toom and Cook): inputs meet the coefficients of the product
+ * of (x - p) over all other points, filters the powers of their point over the product of its
+ * distances to the others, sums the powers of all points. */
+#define A  0.625
+#define B  1.5
+#define A2 (A * A)
+#define B2 (B * B)
+
+#define BODY static inline __attribute__((always_inline)) void
+
+enum { LANES = NL_WINOGRAD_LANES, IN = NL_WINOGRAD_IN, OUT = NL_WINOGRAD_OUT };
+
+/* Split into what the instruction set has, where a function that this is inlined in is compiled. */
+typedef float vec __attribute__((vector_size(LANES * sizeof(float))));
+/* For filters, which are transformed in double. */
+enum { HALF = LANES / 2 };
+typedef float narrow __attribute__((vector_size(HALF * sizeof(float))));
+typedef double wide __attribute__((vector_size(HALF * sizeof(double))));
+typedef int32_t ints __attribute__((vector_size(LANES * sizeof(int32_t))));
+
+BODY get(vec *v, const float *from)
+{
+    memcpy(v, from, sizeof *v);
+}
+
+BODY put(float *to, const vec *v)
+{
+    memcpy(to, v, sizeof *v);
+}
+
+/* Six numbers `step` apart to six that are as far apart. */
+BODY input_line(const vec *d, vec *v, int step)
+{
+    const float a = (float)A, b = (float)B, a2 = (float)A2, b2 = (float)B2;
+    const float sum = (float)(A2 + B2), both = (float)(A2 * B2);
+    const vec even_a = d[4 * step] - b2 * d[2 * step], odd_a = a * (d[3 * step] - b2 * d[step]);
+    const vec even_b = d[4 * step] - a2 * d[2 * step], odd_b = b * (d[3 * step] - a2 * d[step]);
+    v[0] = d[4 * step] - sum * d[2 * step] + both * d[0];
+    v[step] = even_a + odd_a;
+    v[2 * step] = even_a - odd_a;
+    v[3 * step] = even_b + odd_b;
+    v[4 * step] = even_b - odd_b;
+    v[5 * step] = d[5 * step] - sum * d[3 * step] + both * d[step];
+}
+
+/* Six to four. */
+BODY output_line(const vec *m, vec *y, int step)
+{
+    const float a = (float)A, b = (float)B, a2 = (float)A2, b2 = (float)B2;
+    const float a3 = (float)(A2 * A), b3 = (float)(B2 * B);
+    const vec plus_a = m[step] + m[2 * step], minus_a = m[step] - m[2 * step];
+    const vec plus_b = m[3 * step] + m[4 * step], minus_b = m[3 * step] - m[4 * step];
+    y[0] = m[0] + plus_a + plus_b;
+    y[step] = a * minus_a + b * minus_b;
+    y[2 * step] = a2 * plus_a + b2 * plus_b;
+    y[3 * step] = a3 * minus_a + b3 * minus_b + m[5 * step];
+}
+
+BODY input_body(const float *const *rows, float *to, int64_t step, int64_t channels)
+{
+    for (int64_t c = 0; c < channels; c += LANES) {
+        vec d[IN * IN], v[IN * IN];
+        for (int i = 0; i < IN * IN; i++) get(&d[i], rows[i] + c);
+        for (int i = 0; i < IN; i++) input_line(d + i, v + i, IN);
+        for (int i = 0; i < IN; i++) input_line(v + IN * i, d + IN * i, 1);
+        for (int i = 0; i < IN * IN; i++) put(to + i * step + c, &d[i]);
+    }
+}
+
+/* Adds bias and residual to one output, sets what is below `floor` to it, and stores it. */
+BODY finish(const struct nl_cpu_winograd_end *end, int i, int64_t k, vec *y)
+{
+    vec more;
+    if (!end->y[i]) return;
+    if (end->bias) {
+        get(&more, end->bias + k);
+        *y += more;
+    }
+    if (end->residual[i]) {
+        get(&more, end->residual[i] + k);
+        *y += more;
+    }
+    if (end->relu) *y = (vec)((ints)*y & ~(*y < 0)); /* NaN stays */
+    if (!end->stream) {
+        put(end->y[i] + k, y);
+        return;
+    }
+    for (int c = 0; c < LANES; c += 4) {
+        __m128 part;
+        memcpy(&part, (const float *)y + c, sizeof part);
+        _mm_stream_ps(end->y[i] + k + c, part);
+    }
+}
+
+BODY output_body(const float *from, int64_t step, const struct nl_cpu_winograd_end *end,
+                 int64_t filters)
+{
+    for (int64_t k = 0; k < filters; k += LANES) {
+        vec m[IN * IN], t[OUT * IN], y[OUT * IN];
+        for (int i = 0; i < IN * IN; i++) get(&m[i], from + i * step + k);
+        for (int i = 0; i < IN; i++) output_line(m + i, t + i, IN);
+        for (int i = 0; i < OUT; i++) output_line(t + IN * i, y + IN * i, 1);
+        for (int i = 0; i < OUT; i++)
+            for (int j = 0; j < OUT; j++) finish(end, OUT * i + j, k, &y[IN * i + j]);
+    }
+    if (end->stream) _mm_sfence(); /* other threads read y next */
+}
+
+/* Three numbers `step` apart to six that are as far apart. */
+BODY filter_line(const wide *g, wide *u, int step)
+{
+    const double to_a = 1 / (2 * A2 * (A2 - B2)), to_b = 1 / (2 * B2 * (B2 - A2));
+    const wide even_a = (g[0] + A2 * g[2 * step]) * to_a, odd_a = (A * to_a) * g[step];
+    const wide even_b = (g[0] + B2 * g[2 * step]) * to_b, odd_b = (B * to_b) * g[step];
+    u[0] = g[0] * (1 / (A2 * B2));
+    u[step] = even_a + odd_a;
+    u[2 * step] = even_a - odd_a;
+    u[3 * step] = even_b + odd_b;
+    u[4 * step] = even_b - odd_b;
+    u[5 * step] = g[2 * step];
+}
+
+BODY filter_body(const float *const *taps, float *to)
+{
+    for (int half = 0; half < LANES; half += HALF) {
+        wide g[9], t[IN * 3], u[IN * IN], rows[IN];
+        for (int i = 0; i < 9; i++) {
+            narrow tap;
+            memcpy(&tap, taps[i] + half, sizeof tap);
+            g[i] = __builtin_convertvector(tap, wide);
+        }
+        for (int i = 0; i < 3; i++) filter_line(g + i, t + i, 3);
+        for (int i = 0; i < IN; i++) {
+            filter_line(t + 3 * i, rows, 1);
+            memcpy(u + IN * i, rows, sizeof rows);
+        }
+        for (int i = 0; i < IN * IN; i++) {
+            const narrow made = __builtin_convertvector(u[i], narrow);
+            memcpy(to + i * LANES + half, &made, sizeof made);
+        }
+    }
+}
+
+/* The bodies once more for one instruction set, and their table. */
+#define TABLE(set, target)                                                                         \
+    static target void input_##set(const float *const *rows, float *to, int64_t step,              \
+                                   int64_t channels)                                               \
+    {                                                                                              \
+        input_body(rows, to, step, channels);                                                      \
+    }                                                                                              \
+    static target void output_##set(const float *from, int64_t step,                               \
+                                    const struct nl_cpu_winograd_end *end, int64_t filters)        \
+    {                                                                                              \
+        output_body(from, step, end, filters);                                                     \
+    }                                                                                              \
+    static target void filter_##set(const float *const *taps, float *to)                           \
+    {                                                                                              \
+        filter_body(taps, to);                                                                     \
+    }                                                                                              \
+    static const struct nl_cpu_winograd table_##set = {                                            \
+        .name = #set, .input = input_##set, .output = output_##set, .filter = filter_##set}
+
+TABLE(sse2, );
+TABLE(avx2, __attribute__((target("avx2,fma"))));
+TABLE(avx512, __attribute__((target("avx512f,avx512dq,avx512vl,avx512bw,fma"))));
+
+const struct nl_cpu_winograd *nl_cpu_winograd_at(int i)
+{
+    const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+                        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw");
+    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    if (avx512 && i-- == 0) return &table_avx512;
+    if (avx2 && i-- == 0) return &table_avx2;
+    return i == 0 ? &table_sse2 : NULL;
+}
+
+const struct nl_cpu_winograd *nl_cpu_winograd(void)
+{
+    return nl_cpu_winograd_at(0);
+}
