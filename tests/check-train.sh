@@ -73,6 +73,16 @@ for key in '"loss"' '"valid_loss"' '"mean_loss"'; do
 done
 test -z "$(find "$folder/killed" -name '*.tmp')" || fail "kills left temporary files"
 
+# So does one in double precision, momenta included.
+wide="--epoch=2 --precision=f64 --backend=ref --valid_interval=0"
+# shellcheck disable=SC2086
+{
+    train "$folder/wide" $wide
+    train "$folder/parts" $wide --epoch=1
+    train "$folder/parts" $wide --resume="$folder/parts"
+}
+same "$folder/wide" "$folder/parts" "a resumed run in double precision differs"
+
 # Threads change no bits.
 train "$folder/threads" --threads=1 --set TRAIN.num_reader_threads=4
 same "$folder/straight" "$folder/threads" "threads change the result"

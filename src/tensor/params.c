@@ -220,16 +220,22 @@ nl_status nl_params_get_grad_f64(const struct nl_params *params, int index, doub
     return get_values(params, &t, values, NL_F64);
 }
 
-nl_status nl_params_set_velocity(struct nl_params *params, int index, const float *values)
+nl_status nl_params_set_velocity_f64(struct nl_params *params, int index, const double *values)
 {
     const nl_tensor t = nl_param_velocity(params, index);
-    return set_values(params, &t, values, NL_F32);
+    return set_values(params, &t, values, NL_F64);
 }
 
 nl_status nl_params_get_velocity(const struct nl_params *params, int index, float *values)
 {
     const nl_tensor t = nl_param_velocity(params, index);
     return get_values(params, &t, values, NL_F32);
+}
+
+nl_status nl_params_get_velocity_f64(const struct nl_params *params, int index, double *values)
+{
+    const nl_tensor t = nl_param_velocity(params, index);
+    return get_values(params, &t, values, NL_F64);
 }
 
 static bool ends_with(const char *name, const char *end)

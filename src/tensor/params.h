@@ -81,10 +81,12 @@ nl_status nl_params_get_f64(const struct nl_params *params, int index,
 /* The same of gradients and velocities (nl_params_train). */
 nl_status nl_params_get_grad_f64(const struct nl_params *params, int index,
                                  double *values) NL_MUST_CHECK;
-nl_status nl_params_set_velocity(struct nl_params *params, int index,
-                                 const float *values) NL_MUST_CHECK;
+nl_status nl_params_set_velocity_f64(struct nl_params *params, int index,
+                                     const double *values) NL_MUST_CHECK;
 nl_status nl_params_get_velocity(const struct nl_params *params, int index,
                                  float *values) NL_MUST_CHECK;
+nl_status nl_params_get_velocity_f64(const struct nl_params *params, int index,
+                                     double *values) NL_MUST_CHECK;
 
 void nl_params_clear(struct nl_params *params);
 
