@@ -161,6 +161,9 @@ const struct nl_option nl_options[] = {
          "L2 of convolutions, their biases and the classifier"),
     REAL("TRAIN", "weight_decay_bn", train.weight_decay_bn, "0.0", 0, 1e3, 0,
          "L2 of BN scales and offsets"),
+    REAL("TRAIN", "weight_decay_affine", train.weight_decay_affine, "0.0001", 0, 1e3, NL_OPT_OURS,
+         "L2 of use_affine's scales and offsets; unless given that of weight_decay, as in the "
+         "original"),
     REAL("TRAIN", "momentum", train.momentum, "0.9", 0, 1, 0, "of the optimizer"),
     BOOL("TRAIN", "nesterov", train.nesterov, "True", 0, "Nesterov momentum"),
     BOOL("TRAIN", "scale_momentum", train.scale_momentum, "True", NL_OPT_UNUSED,

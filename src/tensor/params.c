@@ -250,7 +250,7 @@ static double non_trivial_value(const struct nl_param *param, struct nl_rng *rng
     const bool block = strncmp(param->name, "nonlocal", 8) == 0;
     const double fan_in = (double)nl_tensor_count(&param->tensor) / (double)param->tensor.dim[0];
     if (ends_with(param->name, "_variance")) return 0.5 + nl_rng_double(rng);
-    if (param->role == NL_ROLE_BN &&
+    if ((param->role == NL_ROLE_BN || param->role == NL_ROLE_AFFINE) &&
         (ends_with(param->name, "_scale") || ends_with(param->name, "_s")))
         return (0.5 + 0.5 * nl_rng_double(rng)) *
                (block || strstr(param->name, "branch2c") ? 0.5 : 1);

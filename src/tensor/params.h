@@ -13,7 +13,8 @@ typedef enum {
     NL_ROLE_FILTER,   /* convolution filters and w_f: decayed */
     NL_ROLE_BIAS,     /* convolution biases: decayed */
     NL_ROLE_FC,       /* classifier filters pred_w: decayed */
-    NL_ROLE_BN,       /* BN or affine scale and offset */
+    NL_ROLE_BN,       /* BN scale and offset */
+    NL_ROLE_AFFINE,   /* scale and offset without BN: decayed, as the original's are */
     NL_ROLE_STATISTIC /* running mean and variance: not trained */
 } nl_param_role;
 
