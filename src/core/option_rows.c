@@ -188,7 +188,7 @@ const struct nl_option nl_options[] = {
          "memory, "
          "more time, the same bits"),
     INT("TRAIN", "precise_bn", train.precise_bn, "0", 0, 1000000, NL_OPT_OURS | NL_OPT_LOCAL,
-        "batches that running statistics are averaged over anew before each checkpoint; 0: none"),
+        "batches that running statistics are made of anew before each checkpoint; 0: none"),
     INT("TRAIN", "keep", train.keep, "3", 1, 1000000, NL_OPT_OURS | NL_OPT_LOCAL,
         "epoch checkpoints kept, beside the best and the last"),
     REAL("TRAIN", "max_bad_videos", train.max_bad_videos, "0.05", 0, 1, NL_OPT_OURS | NL_OPT_LOCAL,
