@@ -19,3 +19,8 @@ check_PROGRAMS += %D%/test_events
 %C%_test_events_SOURCES = %D%/test_events.c src/app/events.c src/app/events.h
 %C%_test_events_CPPFLAGS = $(TEST_CPPFLAGS)
 %C%_test_events_LDADD = $(TEST_LDADD)
+
+check_PROGRAMS += %D%/test_training
+%C%_test_training_SOURCES = %D%/test_training.c %D%/weights_case.c %D%/weights_case.h
+%C%_test_training_CPPFLAGS = $(TEST_CPPFLAGS) $(JANSSON_CFLAGS)
+%C%_test_training_LDADD = $(TEST_LDADD) $(JANSSON_LIBS)

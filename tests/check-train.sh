@@ -73,6 +73,16 @@ for key in '"loss"' '"valid_loss"' '"mean_loss"'; do
 done
 test -z "$(find "$folder/killed" -name '*.tmp')" || fail "kills left temporary files"
 
+# So does one in double precision, momenta included.
+wide="--epoch=2 --precision=f64 --backend=ref --valid_interval=0"
+# shellcheck disable=SC2086
+{
+    train "$folder/wide" $wide
+    train "$folder/parts" $wide --epoch=1
+    train "$folder/parts" $wide --resume="$folder/parts"
+}
+same "$folder/wide" "$folder/parts" "a resumed run in double precision differs"
+
 # Threads change no bits.
 train "$folder/threads" --threads=1 --set TRAIN.num_reader_threads=4
 same "$folder/straight" "$folder/threads" "threads change the result"
@@ -106,6 +116,29 @@ refused 2 'is in line 1 already' --set TRAIN.filelist="$folder/twice.txt"
 : >"$folder/empty.txt"
 refused 2 'an empty list' --set TRAIN.filelist="$folder/empty.txt"
 refused 1 'No such file' --set TRAIN.filelist="$folder/none.txt"
+# A list of this text is refused with these words.
+list_refused() {
+    printf "$2" >"$folder/wrong.txt"
+    refused 2 "wrong.txt:$1" --set TRAIN.filelist="$folder/wrong.txt"
+}
+list_refused '2: label 3, want 0 to 2$' 'a.npy 0\nb.npy 3\n'
+list_refused '2: label -1, want 0 to 2$' 'a.npy 0\nb.npy -1\n'
+list_refused '1: 1 column; want PATH LABEL' 'a.npy\n'
+list_refused '1: 3 columns; want PATH' 'a.npy 0 1\n'
+list_refused '1: 4 columns; want PATH LABEL' 'a.npy 0 1 2\n'
+list_refused '2: 1 columns where lines before have 2' 'a.npy 0\nb.npy x\n'
+for rate in nan inf -inf; do
+    refused 2 "TRAIN.learning_rate: want a number from 0 to 1000, got \"$rate\"" \
+        --learning_rate=$rate
+done
+printf 'TRAIN:\n  learning_rate: .nan\n' >"$folder/nan.yaml"
+refused 2 'nan.yaml:2: TRAIN.learning_rate: want a number' --config="$folder/nan.yaml"
+for section in TRAIN VALID; do
+    refused 2 "$section.num_reader_threads: want an integer from 1 to 1024, got \"0\"" \
+        --set $section.num_reader_threads=0
+    refused 2 "$section.crop_size 33 is larger than the short side, 32 ($section.jitter_scales)" \
+        --set $section.crop_size=33 --set "$section.jitter_scales=[32, 64]"
+done
 refused 2 'fewer than one batch' --set TRAIN.batch_size=16
 refused 2 'no multiple of TRAIN.num_gpus' --set TRAIN.num_gpus=3
 refused 2 'video_arc_choice' --resume="$folder/straight/NONLOCAL.safetensors" \
@@ -114,9 +147,59 @@ refused 2 'pairwise' --resume="$folder/straight/NONLOCAL.safetensors" --pairwise
 refused 2 'num_classes' --resume="$folder/straight/NONLOCAL.safetensors" --set MODEL.num_classes=4
 : >"$folder/file"
 refused 2 'want a folder' --save_dir="$folder/file"
+refused 2 'want a folder' --save_dir="$folder/file/below"
+refused 2 'a run with TRAIN.learning_rate 0.01, not 0.02; give another --save_dir' \
+    --save_dir="$folder/straight" --learning_rate=0.02
+test ! -e "$folder/refused/train.jsonl" || fail "what was refused took a step"
+
+# A choice of blocks where there are none has no effect, which is said; else each block is listed.
+none="--set NONLOCAL.conv3_nonlocal=False --set NONLOCAL.conv4_nonlocal=False"
+warning='NONLOCAL.pairwise is set, but the network has no non-local block'
+printf 'NONLOCAL:\n  pairwise: gaussian\n' >"$folder/gaussian.yaml"
+# warnings WANTED [FLAG...]: how many warnings a run without blocks has
+warnings() {
+    wanted=$1
+    shift
+    : >"$folder/log"
+    # shellcheck disable=SC2086
+    train "$folder/none" $none --epoch=1 --valid_interval=0 "$@" || fail "no blocks: exit $?"
+    test "$(grep -c "$warning" "$folder/log")" = "$wanted" || fail "not $wanted warnings: $*"
+    rm -r "$folder/none"
+}
+warnings 1 --pairwise=gaussian
+warnings 1 --config="$folder/gaussian.yaml"
+warnings 0 --config="${NL_CONFIG:?}" --seed=5
 : >"$folder/log"
-train "$folder/straight" --learning_rate=0.02
-grep -q 'give another --save_dir' "$folder/log" || fail "the folder of another run is taken"
+train "$folder/listed" --epoch=1 --valid_interval=0 --pairwise=dot
+for place in 3_1 3_3 4_1 4_3 4_5; do
+    words="nonlocal_conv$place: dot_product after block ${place#*_} of res${place%_*},"
+    grep -q "$words" "$folder/log" || fail "the summary lacks $words"
+done
+grep -q "$warning" "$folder/log" && fail "a warning of blocks that are there"
+
+# A rate and a decay that overflow within a few steps.
+: >"$folder/log"
+train "$folder/wild" --epoch=20 --learning_rate=10 --set TRAIN.weight_decay=100
+test $? = 1 || fail "a run that is not finite does not exit with 1"
+grep '^nonlocal train: ' "$folder/log" | grep -q \
+    'is not finite at step [0-9]* (epoch [0-9]*, batch [0-9]*); first in node [a-z]' ||
+    { fail "no step, batch and node of what is not finite:"; tail -3 "$folder/log"; }
+for kept in "$folder"/wild/NONLOCAL_epoch*.safetensors; do
+    train "$folder/tamed" --resume="$kept" --epoch=1 ||
+        { fail "the last good checkpoint is not good:"; tail -3 "$folder/log"; }
+    rm -r "$folder/tamed"
+done
+
+# Validation needs memory beside the step's, and the forecast counts it.
+forecast() {
+    : >"$folder/log"
+    train "$folder/forecast" --epoch=1 --set VALID.crop_size=96 --set "VALID.jitter_scales=[96, 96]" \
+        --set TRAIN.max_bad_videos=1 "$@"
+    rm -r "$folder/forecast"
+    sed -n 's/^memory: \([0-9]*\) MiB.*/\1/p' "$folder/log"
+}
+test "$(forecast --valid_interval=1)" -gt "$(forecast --valid_interval=0)" ||
+    fail "the forecast leaves out validation"
 
 # A released file has no optimizer state: weights only, one warning.
 "$program" init --set MODEL.width=4 --set MODEL.num_classes=3 --set TRAIN.crop_size=32 \

@@ -13,3 +13,8 @@ check_PROGRAMS += %D%/test_gradient
 %C%_test_gradient_SOURCES = %D%/test_gradient.c %D%/network.c %D%/network.h
 %C%_test_gradient_CPPFLAGS = $(TEST_CPPFLAGS)
 %C%_test_gradient_LDADD = $(TEST_LDADD)
+
+check_PROGRAMS += %D%/test_optimizer
+%C%_test_optimizer_SOURCES = %D%/test_optimizer.c %D%/network.c %D%/network.h
+%C%_test_optimizer_CPPFLAGS = $(TEST_CPPFLAGS)
+%C%_test_optimizer_LDADD = $(TEST_LDADD)

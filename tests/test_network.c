@@ -239,6 +239,57 @@ START_TEST(an_impossible_network_is_refused_with_one_line)
 }
 END_TEST
 
+static bool is_of(const char *const *prefixes, const char *name)
+{
+    for (; *prefixes; prefixes++)
+        if (strncmp(name, *prefixes, strlen(*prefixes)) == 0) return true;
+    return false;
+}
+
+/* Of each value of TRAIN.trainable: what has gradients, and the first node that the backward pass
+ * comes to last; it goes no further down. */
+static const struct {
+    int trainable;
+    const char *trained[5], *behind[8];
+} frozen[] = {
+    {NL_TRAINABLE_HEAD, {"pred"}, {"conv1", "res", "bn", "nonlocal", "pool"}},
+    {NL_TRAINABLE_RES5,
+     {"pred", "res5", "bn5"},
+     {"conv1", "res2", "res3", "res4", "bn2", "bn3", "bn4"}},
+    {NL_TRAINABLE_BLOCKS,
+     {"pred", "nonlocal_"},
+     {"conv1", "bn_conv1", "pool1", "res2", "bn2", "res3a", "bn3a"}},
+};
+
+START_TEST(no_gradient_is_computed_of_frozen_parts)
+{
+    const struct nl_geometry geometry = {1, 8, 64, 64};
+    const struct nl_training training = {
+        .on = true, .share = 1, .trains = nl_model_trains(frozen[_i].trainable)};
+    struct nl_model_ends ends;
+    struct nl_graph *g = NULL;
+    struct network n;
+    int gradients = 0, backward = 0;
+    network_open(&n, "ref", 1, NULL);
+    ck_assert_int_eq(nl_model_train_graph(&n.model, &geometry, &training, &g, &ends), NL_OK);
+    for (int v = 0; v < g->n_values; v++) {
+        if (g->values[v].kind != NL_VALUE_GRAD) continue;
+        const char *name = g->params->list[g->values[v].param].name;
+        ck_assert_msg(is_of(frozen[_i].trained, name), "%s has a gradient", name);
+        gradients++;
+    }
+    for (int i = 0; i < g->n_nodes; i++) {
+        if (!g->nodes[i].backward) continue;
+        ck_assert_msg(!is_of(frozen[_i].behind, g->nodes[i].name), "%s", g->nodes[i].name);
+        backward++;
+    }
+    ck_assert_int_ge(gradients, 2);
+    ck_assert_int_ge(backward, 2);
+    nl_graph_free(g);
+    network_close(&n);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("network");
@@ -257,6 +308,7 @@ int main(void)
                         (int)NL_COUNT(counted));
     tcase_add_loop_test(tc, an_impossible_network_is_refused_with_one_line, 0,
                         (int)NL_COUNT(impossible));
+    tcase_add_loop_test(tc, no_gradient_is_computed_of_frozen_parts, 0, (int)NL_COUNT(frozen));
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

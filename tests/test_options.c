@@ -272,6 +272,27 @@ START_TEST(the_originals_spellings_give_pool_and_scale_unless_ours_are_given)
 }
 END_TEST
 
+START_TEST(affine_scales_are_decayed_as_filters_unless_told_otherwise)
+{
+    static const struct {
+        const char *file, *flag;
+        double want;
+    } cases[] = {{"epoch: 1", NULL, 1e-4},
+                 {"weight_decay: 0.5", NULL, 0.5},
+                 {"weight_decay: 0.5, weight_decay_affine: 0.25", NULL, 0.25},
+                 {"weight_decay_affine: 0.25", "0.125", 0.125}};
+    char text[128];
+    for (size_t i = 0; i < NL_COUNT(cases); i++) {
+        ck_assert_int_eq(nl_settings_init(&settings), NL_OK);
+        snprintf(text, sizeof text, "TRAIN: {%s}", cases[i].file);
+        ck_assert_int_eq(nl_settings_read(&settings, text, "f", NL_BY_FILE), NL_OK);
+        if (cases[i].flag) give("TRAIN.weight_decay", cases[i].flag);
+        ck_assert_int_eq(nl_settings_resolve(&settings), NL_OK);
+        ck_assert_double_eq(settings.config.train.weight_decay_affine, cases[i].want);
+    }
+}
+END_TEST
+
 START_TEST(a_block_has_its_own_switches_and_else_those_of_all)
 {
     give("NONLOCAL.pairwise", "gaussian");
@@ -389,6 +410,7 @@ int main(void)
     tcase_add_test(tc, a_dump_reads_back_to_the_same_configuration);
     tcase_add_loop_test(tc, the_originals_spellings_give_pool_and_scale_unless_ours_are_given, 0,
                         NL_COUNT(spellings));
+    tcase_add_test(tc, affine_scales_are_decayed_as_filters_unless_told_otherwise);
     tcase_add_test(tc, a_block_has_its_own_switches_and_else_those_of_all);
     tcase_add_loop_test(tc, options_that_contradict_each_other_are_refused, 0,
                         NL_COUNT(contradictions));

@@ -2,6 +2,7 @@
 #include "tests/weights_case.h"
 
 #include <check.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -176,6 +177,51 @@ START_TEST(a_networks_parameters_are_saved_in_the_fields_layout)
 }
 END_TEST
 
+START_TEST(velocities_come_back_with_every_bit)
+{
+    struct nl_params params, back;
+    double values[4 * 3 * 49], got[4 * 3 * 49];
+    bool found = false;
+    const nl_type type = _i ? NL_F64 : NL_F32;
+    make_params(&params, small_network, SMALL_COUNT, type);
+    make_params(&back, small_network, SMALL_COUNT, type);
+    ck_assert_int_eq(nl_params_train(&params), NL_OK);
+    ck_assert_int_eq(nl_params_train(&back), NL_OK);
+    for (size_t i = 0; i < NL_COUNT(values); i++)
+        values[i] = _i ? 1.0 / (double)(i + 3) : (double)(1.0F / (float)(i + 3));
+    ck_assert_int_eq(nl_params_set_velocity_f64(&params, 0, values), NL_OK);
+    ck_assert_int_eq(nl_params_save(&params, scratch("saved"), NULL, 0, true), NL_OK);
+    struct nl_state state = load_state(scratch("saved"));
+    ck_assert_int_eq(nl_state_find(&state, "conv1_weights_velocity_0")->type, type);
+    ck_assert_int_eq(nl_params_load_velocities(&back, &state, &found), NL_OK);
+    ck_assert(found);
+    ck_assert_int_eq(nl_params_get_velocity_f64(&back, 0, got), NL_OK);
+    for (size_t i = 0; i < NL_COUNT(values); i++) ck_assert_double_eq(got[i], values[i]);
+    nl_state_clear(&state);
+    nl_params_clear(&params);
+    nl_params_clear(&back);
+}
+END_TEST
+
+START_TEST(what_is_not_finite_is_not_saved_over_what_is)
+{
+    static const float none[] = {NAN, INFINITY, -INFINITY};
+    struct nl_params params;
+    float values[4 * 3 * 49] = {0};
+    make_params(&params, small_network, SMALL_COUNT, NL_F32);
+    const char *path = scratch("saved");
+    ck_assert_int_eq(nl_params_save(&params, path, NULL, 0, false), NL_OK);
+    values[17] = none[_i];
+    ck_assert_int_eq(nl_params_set(&params, 0, values), NL_OK);
+    ck_assert_int_eq(nl_params_save(&params, path, NULL, 0, false), NL_EIO);
+    ck_assert_ptr_nonnull(strstr(nl_error(), "saved: not written, since conv1_weights has a"));
+    struct nl_state state = load_state(path);
+    ck_assert_double_eq(nl_entry_value(nl_state_find(&state, "conv1_weights"), 17), -1);
+    nl_state_clear(&state);
+    nl_params_clear(&params);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("weights safetensors");
@@ -187,6 +233,8 @@ int main(void)
     tcase_add_test(tests, what_is_written_is_read_back);
     tcase_add_test(tests, a_failed_write_leaves_the_old_file);
     tcase_add_loop_test(tests, a_networks_parameters_are_saved_in_the_fields_layout, 0, 2);
+    tcase_add_loop_test(tests, velocities_come_back_with_every_bit, 0, 2);
+    tcase_add_loop_test(tests, what_is_not_finite_is_not_saved_over_what_is, 0, 3);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -21,17 +21,6 @@ static int micro_of(const struct nl_config *config)
     return config->train.sampling.batch_size / config->train.num_gpus;
 }
 
-static nl_status check_batches(const struct nl_config *config)
-{
-    const int batch = config->train.sampling.batch_size, parts = config->train.num_gpus;
-    NL_REQUIRE(batch % parts == 0, NL_EUSAGE,
-               "TRAIN.batch_size %d is no multiple of TRAIN.num_gpus %d (micro-batches on the CPU)",
-               batch, parts);
-    NL_REQUIRE(isfinite(config->train.learning_rate), NL_EUSAGE,
-               "TRAIN.learning_rate: want a finite number");
-    return NL_OK;
-}
-
 static bool is_from_checkpoint(const struct nl_run *run, const char *key)
 {
     return nl_settings_origin(&run->settings, key) == NL_BY_CHECKPOINT;
@@ -167,58 +156,12 @@ static nl_status open_lists(struct nl_train *train)
     return NL_OK;
 }
 
-/* Bytes that the machine can still give, 0 where it does not say. */
-static double available_bytes(void)
+static bool is_pairwise_chosen(const struct nl_settings *settings)
 {
-    FILE *file = fopen("/proc/meminfo", "re");
-    char line[128];
-    long long kib = 0;
-    while (file && fgets(line, sizeof line, file))
-        if (sscanf(line, "MemAvailable: %lld kB", &kib) == 1) break;
-    if (file) fclose(file);
-    return (double)kib * 1024;
-}
-
-static double need_of(const struct nl_train *train, const struct nl_geometry *g,
-                      const struct nl_train_cost *cost)
-{
-    const double clip = (double)(g->frames * g->height * g->width * 3) * sizeof(float);
-    const int depth = nl_train_depth(&train->config->train.sampling, (int)g->batch);
-    return (double)cost->total + clip * (double)g->batch * depth;
-}
-
-/* The largest half, quarter, ... of the micro-batch that fits; 0: none. */
-static int64_t fitting(struct nl_train *train, struct nl_geometry g, double room)
-{
-    struct nl_train_cost cost;
-    for (g.batch /= 2; g.batch > 0; g.batch /= 2)
-        if (nl_trainer_measure(&train->session, &g, &cost) == NL_OK &&
-            need_of(train, &g, &cost) <= room)
-            return g.batch;
-    return 0;
-}
-
-static nl_status check_memory(struct nl_train *train, const struct nl_geometry *g)
-{
-    const double mib = 1024.0 * 1024, room = available_bytes();
-    struct nl_train_cost cost;
-    NL_TRY(nl_trainer_measure(&train->session, g, &cost));
-    const double need = need_of(train, g, &cost);
-    nl_note("memory: %.0f MiB (activations %.0f, workspace %.0f, parameters with gradients and "
-            "momenta %.0f) of %.0f MiB available",
-            need / mib, (double)cost.activations / mib, (double)cost.workspace / mib,
-            (double)cost.parameters / mib, room / mib);
-    if (room == 0 || need <= room) return NL_OK;
-    const int64_t fits = fitting(train, *g, room);
-    if (!fits)
-        return nl_fail(NL_EUSAGE,
-                       "training needs %.0f MiB, %.0f are there, and one clip at a time "
-                       "does not fit either",
-                       need / mib, room / mib);
-    return nl_fail(NL_EUSAGE,
-                   "training needs %.0f MiB, %.0f are there; micro-batches of %" PRId64
-                   " fit: --set TRAIN.num_gpus=%" PRId64,
-                   need / mib, room / mib, fits, train->config->train.sampling.batch_size / fits);
+    const int row = nl_option_find("NONLOCAL", "pairwise");
+    const nl_setter setter = nl_settings_origin(settings, "NONLOCAL.pairwise");
+    if (setter != NL_BY_FILE) return setter == NL_BY_FLAG;
+    return strcmp(settings->config.nonlocal.options.pairwise, nl_options[row].preset) != 0;
 }
 
 /* Which non-local blocks there are, or a warning that a choice of them has no effect. */
@@ -239,7 +182,7 @@ static nl_status summarise(struct nl_train *train)
                 note->name, note->variant, note->index, note->stage, note->queries, note->keys,
                 note->inner);
     }
-    if (g->n_notes == 0 && nl_settings_origin(settings, "NONLOCAL.pairwise") == NL_BY_FLAG)
+    if (g->n_notes == 0 && is_pairwise_chosen(settings))
         nl_warn("NONLOCAL.pairwise is set, but the network has no non-local block");
     return NL_OK;
 }
@@ -250,14 +193,13 @@ static nl_status open_all(struct nl_train *train)
     bool resumed = false;
     train->save_dir = run->args.save_dir ? run->args.save_dir : "data/checkpoints";
     NL_TRY(open_network(train, &resumed));
-    NL_TRY(check_batches(train->config));
     scale_rate(run);
     NL_TRY(open_lists(train));
     NL_TRY(nl_train_folder(train, resumed));
     const struct nl_sampling *s = &train->config->train.sampling;
     const struct nl_geometry g = {micro_of(train->config), s->video_length, s->crop_size,
                                   s->crop_size};
-    NL_TRY(check_memory(train, &g));
+    NL_TRY(nl_train_memory(train, &g));
     NL_TRY(nl_trainer_open(&train->trainer, &train->session, &g, train->config->train.num_gpus,
                            train->at.seed));
     NL_TRY(summarise(train));

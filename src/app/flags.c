@@ -107,7 +107,7 @@ static const struct nl_flag flags[] = {
     NUMBER("temporal", CLIP, temporal, 0, 1e6, "temporal position, from 0"),
     NUMBER("spatial", CLIP, spatial, 0, 5, "crop: 0 to 2, 3 to 5 mirrored"),
     KEY("filelist", KEY_PATH, RECOMPUTE, "TRAIN.filelist", "list: PATH LABEL"),
-    NUMBER("batches", RECOMPUTE, batches, 1, 1e9, "micro-batches that are averaged; default 200"),
+    NUMBER("batches", RECOMPUTE, batches, 1, 1e9, "micro-batches to gather; default 200"),
     FIELD("to", PATH, INIT | CONVERT | RECOMPUTE, to, "safetensors file to write"),
     FIELD("to", PATH, PREPARE, to, "folder for the videos and their list"),
     FIELD("to", PATH, MAKE_LIST, to, "folder for lists, labels.json and config.yaml"),

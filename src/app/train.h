@@ -36,7 +36,8 @@ struct nl_train {
     int64_t start_step;
 };
 
-/* train_data.c: lists, checked line by line, and loaders over them. `valid`: of VALID. */
+/* train_data.c: lists, checked line by line, with the sizes of batches and crops, and loaders over
+ * them. `valid`: of VALID. */
 nl_status nl_train_lists(struct nl_train *train, bool valid) NL_MUST_CHECK;
 /* Batches of the epoch at hand, from `first_batch` on. */
 nl_status nl_train_loader(struct nl_train *train, bool valid, int64_t first_batch, int batch,
@@ -71,11 +72,22 @@ nl_status nl_train_log_epoch(struct nl_train *train);
 nl_status nl_train_log_valid(struct nl_train *train, const struct nl_tally *tally);
 void nl_train_log_close(struct nl_train *train);
 
-/* precise_bn.c: running statistics become the mean over `batches` batches of the training list, as
- * the weights are now (Caffe2's precise BN). */
+/* precise_bn.c: running statistics become those of all values in `batches` micro-batches of the
+ * training list, as the weights are now: the mean of means, and the mean of variances plus the
+ * variance of means (Caffe2's precise BN). After a failure they are undefined. */
 nl_status nl_precise_bn(struct nl_train *train, int64_t batches) NL_MUST_CHECK;
+/* Bytes of its plan, without allocating it. */
+nl_status nl_precise_bn_measure(struct nl_train *train, const struct nl_geometry *geometry,
+                                size_t *bytes) NL_MUST_CHECK;
 
 /* validate.c: the VALID list in evaluation mode. */
 nl_status nl_validate(struct nl_train *train, struct nl_tally *tally) NL_MUST_CHECK;
+/* Clips at a time where a training step has `parts` micro-batches, and bytes of their plan. */
+int nl_valid_batch(const struct nl_config *config, int parts);
+nl_status nl_validate_measure(struct nl_train *train, int batch, size_t *bytes) NL_MUST_CHECK;
+
+/* train_memory.c: tells what training will need, validation included. NL_EUSAGE where the machine
+ * has less, naming the micro-batch that fits. */
+nl_status nl_train_memory(struct nl_train *train, const struct nl_geometry *g) NL_MUST_CHECK;
 
 #endif

@@ -1,5 +1,6 @@
 #include "src/app/lists.h"
 #include "src/app/train.h"
+#include "src/app/viewspec.h"
 #include "src/core/log.h"
 #include "src/core/memory.h"
 
@@ -10,15 +11,27 @@ static const struct nl_sampling *sampling_of(const struct nl_train *train, bool 
     return valid ? &train->config->valid.sampling : &train->config->train.sampling;
 }
 
+static nl_status check_batches(const struct nl_config *config)
+{
+    const int batch = config->train.sampling.batch_size, parts = config->train.num_gpus;
+    NL_REQUIRE(batch % parts == 0, NL_EUSAGE,
+               "TRAIN.batch_size %d is no multiple of TRAIN.num_gpus %d (micro-batches on the CPU)",
+               batch, parts);
+    return NL_OK;
+}
+
 nl_status nl_train_lists(struct nl_train *train, bool valid)
 {
     struct nl_inputs *inputs = &train->inputs[valid];
+    const char *section = valid ? "VALID" : "TRAIN";
     const char *list = sampling_of(train, valid)->filelist;
-    NL_REQUIRE(*list, NL_EUSAGE, "%s.filelist: not given", valid ? "VALID" : "TRAIN");
+    if (!valid) NL_TRY(check_batches(train->config));
+    NL_REQUIRE(*list, NL_EUSAGE, "%s.filelist: not given", section);
+    NL_TRY(nl_crop_check(section, sampling_of(train, valid)));
     NL_TRY(nl_inputs_add_list(inputs, list));
     NL_REQUIRE(inputs->list[0].index < 0 && inputs->list[0].columns == 2, NL_EUSAGE,
-               "%s: %d column%s; want PATH LABEL", list, inputs->list[0].columns,
-               inputs->list[0].columns == 1 ? "" : "s");
+               "%s:%d: %d column%s; want PATH LABEL", list, inputs->list[0].line,
+               inputs->list[0].columns, inputs->list[0].columns == 1 ? "" : "s");
     NL_TRY(nl_list_check_labels(inputs, list, train->config->model.num_classes));
     NL_TRY(nl_list_check_twice(inputs, list));
     NL_TRY(nl_calloc((size_t)inputs->count, sizeof **train->samples, &train->samples[valid]));

@@ -182,6 +182,7 @@ nl_status nl_trainer_update(struct nl_trainer *t, double rate, double *norm)
                                .momentum = config->train.momentum,
                                .decay = config->train.weight_decay,
                                .decay_bn = config->train.weight_decay_bn,
+                               .decay_affine = config->train.weight_decay_affine,
                                .clip_norm = config->train.clip_norm,
                                .nesterov = config->train.nesterov};
     return nl_optimizer_step(t->optimizer, &sgd, norm);

@@ -35,12 +35,36 @@ static nl_status all_batches(struct nl_train *train, struct nl_engine *engine,
     return st;
 }
 
+int nl_valid_batch(const struct nl_config *config, int parts)
+{
+    const int share = config->valid.sampling.batch_size / parts;
+    return share > 0 ? share : 1;
+}
+
+static struct nl_geometry geometry_of(const struct nl_config *config, int batch)
+{
+    const struct nl_sampling *s = &config->valid.sampling;
+    return (struct nl_geometry){batch, s->video_length, s->crop_size, s->crop_size};
+}
+
+nl_status nl_validate_measure(struct nl_train *train, int batch, size_t *bytes)
+{
+    const struct nl_geometry geometry = geometry_of(train->config, batch);
+    struct nl_session *session = &train->session;
+    struct nl_plan_cost cost = {.arena = 0};
+    struct nl_model_ends ends;
+    struct nl_graph *g = NULL;
+    NL_TRY(nl_model_graph(&session->model, &geometry, &g, &ends));
+    const nl_status st = nl_plan_measure(g, &session->be, &ends.probability, 1, &cost);
+    nl_graph_free(g);
+    *bytes = cost.arena + cost.workspace + cost.constants;
+    return st;
+}
+
 nl_status nl_validate(struct nl_train *train, struct nl_tally *tally)
 {
-    const struct nl_sampling *s = &train->config->valid.sampling;
-    const int share = s->batch_size / train->config->train.num_gpus;
-    const int batch = share > 0 ? share : 1;
-    const struct nl_geometry geometry = {batch, s->video_length, s->crop_size, s->crop_size};
+    const int batch = nl_valid_batch(train->config, train->config->train.num_gpus);
+    const struct nl_geometry geometry = geometry_of(train->config, batch);
     struct nl_engine engine = {.plan = NULL};
     struct nl_loader *loader = NULL;
     *tally = (struct nl_tally){.loss = 0};

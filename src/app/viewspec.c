@@ -19,6 +19,14 @@ static nl_status read_views(const char *text, struct nl_view_spec *spec)
     return NL_OK;
 }
 
+nl_status nl_crop_check(const char *section, const struct nl_sampling *sampling)
+{
+    NL_REQUIRE(sampling->crop_size <= sampling->jitter_scales[0], NL_EUSAGE,
+               "%s.crop_size %d is larger than the short side, %d (%s.jitter_scales)", section,
+               sampling->crop_size, sampling->jitter_scales[0], section);
+    return NL_OK;
+}
+
 /* What PREDICT and EVAL differ in. */
 struct section {
     const char *name;
@@ -47,10 +55,7 @@ static nl_status make_spec(const struct nl_run *run, const struct section *secti
     NL_REQUIRE(sampling->jitter_scales[0] == sampling->jitter_scales[1], NL_EUSAGE,
                "%s.jitter_scales: views have one scale, want both the same, got %d and %d",
                section->name, sampling->jitter_scales[0], sampling->jitter_scales[1]);
-    NL_REQUIRE(spec->short_side >= spec->crop, NL_EUSAGE,
-               "%s.crop_size %d is larger than the short side, %d (%s.jitter_scales)",
-               section->name, spec->crop, spec->short_side, section->name);
-    return NL_OK;
+    return nl_crop_check(section->name, sampling);
 }
 
 nl_status nl_view_spec(const struct nl_run *run, struct nl_view_spec *spec)

@@ -12,4 +12,7 @@ nl_status nl_view_spec(const struct nl_run *run, struct nl_view_spec *spec) NL_M
 /* The same of TEST, for evaluation. */
 nl_status nl_view_spec_test(const struct nl_run *run, struct nl_view_spec *spec) NL_MUST_CHECK;
 
+/* NL_EUSAGE where the smallest resized frame has no room for the crop. */
+nl_status nl_crop_check(const char *section, const struct nl_sampling *sampling) NL_MUST_CHECK;
+
 #endif

@@ -91,7 +91,7 @@ struct nl_config {
         int n_steps;
         int64_t step_sizes[NL_STEPS_MAX];
         int64_t max_iter;
-        double weight_decay, weight_decay_bn, momentum;
+        double weight_decay, weight_decay_bn, weight_decay_affine, momentum;
         bool nesterov, scale_momentum, flip, shuffle;
         int schedule, trainable, bn; /* nl_schedule, nl_trainable, nl_bn_kind */
         bool recompute;

@@ -38,6 +38,14 @@ static nl_status resolve_spellings(struct nl_settings *settings)
     return NL_OK;
 }
 
+/* The original decays what has no rule of its own, as affine scales and offsets have not. */
+static void resolve_decay(struct nl_settings *settings)
+{
+    if (nl_settings_origin(settings, "TRAIN.weight_decay_affine") <
+        nl_settings_origin(settings, "TRAIN.weight_decay"))
+        settings->config.train.weight_decay_affine = settings->config.train.weight_decay;
+}
+
 static nl_status check_scales(const char *section, const struct nl_sampling *sampling)
 {
     const int *scales = sampling->jitter_scales;
@@ -106,6 +114,7 @@ nl_status nl_settings_resolve(struct nl_settings *settings)
 {
     const struct nl_config *config = &settings->config;
     NL_TRY(resolve_spellings(settings));
+    resolve_decay(settings);
     NL_TRY(check_scales("TRAIN", &config->train.sampling));
     NL_TRY(check_scales("VALID", &config->valid.sampling));
     NL_TRY(check_scales("TEST", &config->test.sampling));

@@ -161,6 +161,9 @@ const struct nl_option nl_options[] = {
          "L2 of convolutions, their biases and the classifier"),
     REAL("TRAIN", "weight_decay_bn", train.weight_decay_bn, "0.0", 0, 1e3, 0,
          "L2 of BN scales and offsets"),
+    REAL("TRAIN", "weight_decay_affine", train.weight_decay_affine, "0.0001", 0, 1e3, NL_OPT_OURS,
+         "L2 of use_affine's scales and offsets; unless given that of weight_decay, as in the "
+         "original"),
     REAL("TRAIN", "momentum", train.momentum, "0.9", 0, 1, 0, "of the optimizer"),
     BOOL("TRAIN", "nesterov", train.nesterov, "True", 0, "Nesterov momentum"),
     BOOL("TRAIN", "scale_momentum", train.scale_momentum, "True", NL_OPT_UNUSED,
@@ -185,7 +188,7 @@ const struct nl_option nl_options[] = {
          "memory, "
          "more time, the same bits"),
     INT("TRAIN", "precise_bn", train.precise_bn, "0", 0, 1000000, NL_OPT_OURS | NL_OPT_LOCAL,
-        "batches that running statistics are averaged over anew before each checkpoint; 0: none"),
+        "batches that running statistics are made of anew before each checkpoint; 0: none"),
     INT("TRAIN", "keep", train.keep, "3", 1, 1000000, NL_OPT_OURS | NL_OPT_LOCAL,
         "epoch checkpoints kept, beside the best and the last"),
     REAL("TRAIN", "max_bad_videos", train.max_bad_videos, "0.05", 0, 1, NL_OPT_OURS | NL_OPT_LOCAL,

@@ -91,9 +91,9 @@ nl_status nl_layer_affine(struct nl_graph *g, const char *name, const char *scal
     const nl_tensor *t = nl_graph_tensor(g, x);
     const int64_t channels = t->dim[t->rank - 1];
     nl_value in[3] = {x, NL_NONE, NL_NONE};
-    NL_TRY(nl_graph_param(g, scale, 1, &channels, NL_ROLE_BN, (struct nl_init){NL_INIT_CONSTANT, 1},
-                          &in[1]));
-    NL_TRY(nl_graph_param(g, offset, 1, &channels, NL_ROLE_BN,
+    NL_TRY(nl_graph_param(g, scale, 1, &channels, NL_ROLE_AFFINE,
+                          (struct nl_init){NL_INIT_CONSTANT, 1}, &in[1]));
+    NL_TRY(nl_graph_param(g, offset, 1, &channels, NL_ROLE_AFFINE,
                           (struct nl_init){NL_INIT_CONSTANT, 0}, &in[2]));
     return nl_graph_append(g, NL_OP_AFFINE, name, NULL, in, 3, y);
 }

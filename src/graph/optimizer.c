@@ -159,16 +159,22 @@ static nl_status measure(struct nl_optimizer *o, double *norm)
     return NL_OK;
 }
 
+static double decay_of(const struct nl_sgd *sgd, nl_param_role role)
+{
+    if (role == NL_ROLE_BN) return sgd->decay_bn;
+    return role == NL_ROLE_AFFINE ? sgd->decay_affine : sgd->decay;
+}
+
 /* `exact`: statistics become what was gathered, parameters stay. */
 static nl_status update(struct nl_optimizer *o, const struct nl_sgd *sgd, double scale, bool exact)
 {
     const size_t bytes = (size_t)o->count * HYPER * nl_type_size(o->type);
     for (int i = 0; i < o->count; i++) {
         const struct nl_param *param = &o->params->list[o->list[i].param];
-        const bool bn = param->role == NL_ROLE_BN, statistic = is_statistic(o, i);
+        const bool statistic = is_statistic(o, i);
         put(o, i * HYPER, statistic ? (exact ? 0 : param->momentum) : sgd->rate);
         put(o, i * HYPER + 1, sgd->momentum);
-        put(o, i * HYPER + 2, bn ? sgd->decay_bn : sgd->decay);
+        put(o, i * HYPER + 2, decay_of(sgd, param->role));
         put(o, i * HYPER + 3, scale);
     }
     NL_TRY(o->be->ops->memory->copy(o->be, o->hyper, o->host, bytes, NL_TO_DEVICE));

@@ -11,8 +11,10 @@
 
 struct nl_sgd {
     double rate, momentum;
-    double decay, decay_bn; /* L2 of filters, biases, classifier; of BN scales and offsets */
-    double clip_norm;       /* 0: gradients are not clipped */
+    double decay;        /* L2 of filters, biases, classifier */
+    double decay_bn;     /* of BN scales and offsets */
+    double decay_affine; /* of scales and offsets without BN */
+    double clip_norm;    /* 0: gradients are not clipped */
     bool nesterov;
 };
 

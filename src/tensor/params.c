@@ -220,16 +220,22 @@ nl_status nl_params_get_grad_f64(const struct nl_params *params, int index, doub
     return get_values(params, &t, values, NL_F64);
 }
 
-nl_status nl_params_set_velocity(struct nl_params *params, int index, const float *values)
+nl_status nl_params_set_velocity_f64(struct nl_params *params, int index, const double *values)
 {
     const nl_tensor t = nl_param_velocity(params, index);
-    return set_values(params, &t, values, NL_F32);
+    return set_values(params, &t, values, NL_F64);
 }
 
 nl_status nl_params_get_velocity(const struct nl_params *params, int index, float *values)
 {
     const nl_tensor t = nl_param_velocity(params, index);
     return get_values(params, &t, values, NL_F32);
+}
+
+nl_status nl_params_get_velocity_f64(const struct nl_params *params, int index, double *values)
+{
+    const nl_tensor t = nl_param_velocity(params, index);
+    return get_values(params, &t, values, NL_F64);
 }
 
 static bool ends_with(const char *name, const char *end)
@@ -244,7 +250,7 @@ static double non_trivial_value(const struct nl_param *param, struct nl_rng *rng
     const bool block = strncmp(param->name, "nonlocal", 8) == 0;
     const double fan_in = (double)nl_tensor_count(&param->tensor) / (double)param->tensor.dim[0];
     if (ends_with(param->name, "_variance")) return 0.5 + nl_rng_double(rng);
-    if (param->role == NL_ROLE_BN &&
+    if ((param->role == NL_ROLE_BN || param->role == NL_ROLE_AFFINE) &&
         (ends_with(param->name, "_scale") || ends_with(param->name, "_s")))
         return (0.5 + 0.5 * nl_rng_double(rng)) *
                (block || strstr(param->name, "branch2c") ? 0.5 : 1);

@@ -13,7 +13,8 @@ typedef enum {
     NL_ROLE_FILTER,   /* convolution filters and w_f: decayed */
     NL_ROLE_BIAS,     /* convolution biases: decayed */
     NL_ROLE_FC,       /* classifier filters pred_w: decayed */
-    NL_ROLE_BN,       /* BN or affine scale and offset */
+    NL_ROLE_BN,       /* BN scale and offset */
+    NL_ROLE_AFFINE,   /* scale and offset without BN: decayed, as the original's are */
     NL_ROLE_STATISTIC /* running mean and variance: not trained */
 } nl_param_role;
 
@@ -81,10 +82,12 @@ nl_status nl_params_get_f64(const struct nl_params *params, int index,
 /* The same of gradients and velocities (nl_params_train). */
 nl_status nl_params_get_grad_f64(const struct nl_params *params, int index,
                                  double *values) NL_MUST_CHECK;
-nl_status nl_params_set_velocity(struct nl_params *params, int index,
-                                 const float *values) NL_MUST_CHECK;
+nl_status nl_params_set_velocity_f64(struct nl_params *params, int index,
+                                     const double *values) NL_MUST_CHECK;
 nl_status nl_params_get_velocity(const struct nl_params *params, int index,
                                  float *values) NL_MUST_CHECK;
+nl_status nl_params_get_velocity_f64(const struct nl_params *params, int index,
+                                     double *values) NL_MUST_CHECK;
 
 void nl_params_clear(struct nl_params *params);
 

@@ -23,7 +23,8 @@ nl_status nl_safetensors_write(const char *path, const struct nl_entry *list, in
 
 /* Writes all parameters under their names in the field's layout, F32 (F64 parameters as F64), with
  * format=nonlocal and `meta` as metadata. `velocities`: the optimizer's too (nl_params_train), as
- * NAME_velocity_0. */
+ * NAME_velocity_0 of the same type. NL_EIO names a tensor with a number that is not finite, and
+ * leaves `path` as it was. */
 nl_status nl_params_save(const struct nl_params *params, const char *path,
                          const struct nl_meta *meta, int n_meta, bool velocities) NL_MUST_CHECK;
 

@@ -2,6 +2,7 @@
 
 #include "src/core/memory.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,28 +10,51 @@ static const char ending[] = "_velocity_0";
 
 /* Tensors leave their backend's memory one by one. */
 struct saving {
+    const char *path;
     const struct nl_params *params;
     const struct nl_entry *list; /* parameters, then velocities */
     void *scratch;
 };
 
-static nl_status take_values(void *user, const struct nl_entry *entry, const void **data)
+static nl_status read_values(const struct saving *saving, const struct nl_entry *entry)
 {
-    const struct saving *saving = user;
     const int at = (int)(entry - saving->list), count = saving->params->count;
-    *data = saving->scratch;
     if (at >= count) {
         const int index = nl_params_find_velocity(saving->params, entry->name);
+        if (entry->type == NL_F64)
+            return nl_params_get_velocity_f64(saving->params, index, saving->scratch);
         return nl_params_get_velocity(saving->params, index, saving->scratch);
     }
     if (entry->type == NL_F64) return nl_params_get_f64(saving->params, at, saving->scratch);
     return nl_params_get(saving->params, at, saving->scratch);
 }
 
-/* An entry without data, borrowing the parameter's name. */
-static void describe(const struct nl_param *param, nl_type type, struct nl_entry *entry,
-                     size_t *most)
+static bool all_finite(const struct nl_entry *entry, const void *values)
 {
+    const size_t count = nl_entry_count(entry);
+    bool finite = true;
+    for (size_t i = 0; finite && i < count; i++)
+        finite = entry->type == NL_F64 ? isfinite(((const double *)values)[i])
+                                       : isfinite(((const float *)values)[i]);
+    return finite;
+}
+
+/* What cannot be loaded is not saved over what can. */
+static nl_status take_values(void *user, const struct nl_entry *entry, const void **data)
+{
+    const struct saving *saving = user;
+    *data = saving->scratch;
+    NL_TRY(read_values(saving, entry));
+    NL_REQUIRE(all_finite(entry, *data), NL_EIO,
+               "%s: not written, since %s has a number that is not finite", saving->path,
+               entry->name);
+    return NL_OK;
+}
+
+/* An entry without data, borrowing the parameter's name. */
+static void describe(const struct nl_param *param, struct nl_entry *entry, size_t *most)
+{
+    const nl_type type = param->tensor.type == NL_F64 ? NL_F64 : NL_F32;
     entry->name = param->name;
     entry->type = type;
     entry->rank = nl_param_file_shape(param, entry->dim);
@@ -47,7 +71,7 @@ static nl_status describe_velocities(const struct nl_params *params, struct nl_e
         const struct nl_param *param = &params->list[i];
         if (param->role == NL_ROLE_STATISTIC) continue;
         struct nl_entry *entry = &list[*count];
-        describe(param, NL_F32, entry, most);
+        describe(param, entry, most);
         entry->name = NULL;
         snprintf(name, sizeof name, "%.900s%s", param->name, ending);
         NL_TRY(nl_copy_text(name, &entry->name));
@@ -59,12 +83,10 @@ static nl_status describe_velocities(const struct nl_params *params, struct nl_e
 static nl_status write_all(const struct nl_params *params, const char *path, struct nl_entry *list,
                            bool velocities, const struct nl_meta *meta, int n_meta)
 {
-    struct saving saving = {params, list, NULL};
+    struct saving saving = {path, params, list, NULL};
     size_t most = 0;
     int count = params->count;
-    for (int i = 0; i < count; i++)
-        describe(&params->list[i], params->list[i].tensor.type == NL_F64 ? NL_F64 : NL_F32,
-                 &list[i], &most);
+    for (int i = 0; i < count; i++) describe(&params->list[i], &list[i], &most);
     nl_status st = velocities ? describe_velocities(params, list, &count, &most) : NL_OK;
     if (st == NL_OK) st = nl_alloc(most, &saving.scratch);
     if (st == NL_OK)
@@ -105,12 +127,12 @@ int nl_params_find_velocity(const struct nl_params *params, const char *name)
 static nl_status load_one(struct nl_params *params, int index, const struct nl_entry *entry)
 {
     const size_t count = (size_t)nl_tensor_count(&params->list[index].tensor);
-    float *values = NULL;
+    double *values = NULL;
     NL_REQUIRE(nl_entry_count(entry) == count, NL_ESHAPE, "%s has %zu elements, want %zu",
                entry->name, nl_entry_count(entry), count);
     NL_TRY(nl_calloc(count, sizeof *values, &values));
-    for (size_t i = 0; i < count; i++) values[i] = (float)nl_entry_value(entry, i);
-    const nl_status st = nl_params_set_velocity(params, index, values);
+    for (size_t i = 0; i < count; i++) values[i] = nl_entry_value(entry, i);
+    const nl_status st = nl_params_set_velocity_f64(params, index, values);
     nl_free(values);
     return st;
 }
