@@ -57,6 +57,22 @@ static struct nl_dnnl_conv describe(const struct nl_op_desc *desc)
     return conv;
 }
 
+/* With one tap memory decides more than arithmetic: beyond the near caches the cpu backend's kernel
+ * is ahead, since it writes past them, and strides leave holes that it skips better. */
+static bool is_wanted(const struct nl_op_desc *desc, nl_reason *why)
+{
+    enum { NEAR = 6 << 20 };
+    const nl_tensor *w = &desc->in[1];
+    const int *stride = desc->attr.conv.stride;
+    const int64_t bytes = 4 * (nl_tensor_count(x_of(desc)) + nl_tensor_count(y_of(desc)));
+    if (w->dim[1] * w->dim[2] * w->dim[3] > 1) return true;
+    if (stride[0] * stride[1] * stride[2] > 1)
+        return nl_decline(why, "one tap with a stride is faster on cpu");
+    if (bytes > NEAR)
+        return nl_decline(why, "one tap on more than %d MiB is faster on cpu", NEAR >> 20);
+    return true;
+}
+
 /* What the library need not be asked about. */
 static bool is_plain(const struct nl_op_desc *desc, nl_reason *why)
 {
@@ -65,11 +81,10 @@ static bool is_plain(const struct nl_op_desc *desc, nl_reason *why)
         if (all[i]->type != NL_F32)
             return nl_decline(why, "computes f32, not %s", nl_type_name(all[i]->type));
         if (!nl_tensor_is_dense(all[i])) return nl_decline(why, "a tensor is not dense");
-        if (nl_tensor_count(all[i]) == 0) return nl_decline(why, "a tensor is empty");
     }
     if (desc->in[3].rank)
         return nl_decline(why, "the library adds a residual only where it lies, in y");
-    return true;
+    return is_wanted(desc, why);
 }
 
 /* The library serves every shape, some by plain loops, some by a copy of all windows. */
@@ -94,7 +109,7 @@ static bool can(const struct nl_backend *be, const struct nl_op_desc *desc, nl_r
 static nl_status prepare_calls(const struct nl_dnnl *dnnl, const struct nl_dnnl_conv *conv,
                                const_dnnl_primitive_desc_t pd, struct conv *calls)
 {
-    static const int y[] = {DNNL_ARG_SRC, DNNL_ARG_WEIGHTS,    DNNL_ARG_DST,
+    static const int y[] = {DNNL_ARG_SRC,  DNNL_ARG_WEIGHTS,    DNNL_ARG_DST,
                             DNNL_ARG_BIAS, DNNL_ARG_SCRATCHPAD, 0};
     static const int y_plain[] = {DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST, DNNL_ARG_SCRATCHPAD,
                                   0};

@@ -67,12 +67,12 @@ nl_status nl_dnnl_call_init(const struct nl_dnnl *dnnl, const_dnnl_primitive_des
 void nl_dnnl_call_clear(struct nl_dnnl_call *call);
 
 /* Points an argument, which the call must have, at data; the call only writes its results. */
-nl_status nl_dnnl_call_set(const struct nl_dnnl_call *call, int arg, const void *data)
-    NL_MUST_CHECK;
+nl_status nl_dnnl_call_set(const struct nl_dnnl_call *call, int arg,
+                           const void *data) NL_MUST_CHECK;
 
 /* Returns when the results are there. */
-nl_status nl_dnnl_call_run(const struct nl_dnnl *dnnl, const struct nl_dnnl_call *call)
-    NL_MUST_CHECK;
+nl_status nl_dnnl_call_run(const struct nl_dnnl *dnnl,
+                           const struct nl_dnnl_call *call) NL_MUST_CHECK;
 
 /* Translates a status of the library; `what` was being done. */
 nl_status nl_dnnl_status(dnnl_status_t status, const char *what) NL_MUST_CHECK;

@@ -9,7 +9,8 @@ struct layouts {
 static dnnl_status_t lay_out(const struct nl_dnnl_conv *conv, struct layouts *l)
 {
     const dnnl_format_tag_t tag = conv->rank == 5 ? dnnl_ndhwc : dnnl_nhwc;
-    dnnl_status_t st = dnnl_memory_desc_create_with_tag(&l->x, conv->rank, conv->x, conv->type, tag);
+    dnnl_status_t st =
+        dnnl_memory_desc_create_with_tag(&l->x, conv->rank, conv->x, conv->type, tag);
     if (st == dnnl_success)
         st = dnnl_memory_desc_create_with_tag(&l->y, conv->rank, conv->y, conv->type, tag);
     if (st == dnnl_success)
