@@ -87,10 +87,11 @@ static bool is_plain(const struct nl_op_desc *desc, nl_reason *why)
     return is_wanted(desc, why);
 }
 
-/* The library serves every shape, some by plain loops, some by a copy of all windows. */
-static bool is_fast(const char *name)
+/* The library serves every shape, some by plain loops, some by a copy of all windows. Its SSE
+ * kernels want rows and biases aligned to 16 bytes, which tensors need not be. */
+static bool is_worth_having(const char *name)
 {
-    return strncmp(name, "ref", 3) != 0 && strncmp(name, "gemm", 4) != 0;
+    return strncmp(name, "ref", 3) != 0 && strncmp(name, "gemm", 4) != 0 && !strstr(name, "sse");
 }
 
 static bool can(const struct nl_backend *be, const struct nl_op_desc *desc, nl_reason *why)
@@ -100,10 +101,10 @@ static bool can(const struct nl_backend *be, const struct nl_op_desc *desc, nl_r
     dnnl_primitive_desc_t pd = NULL;
     if (nl_dnnl_conv_desc(be->state, &conv, &pd) != NL_OK) return nl_decline(why, "%s", nl_error());
     const char *const name = nl_dnnl_name(pd);
-    const bool fast = is_fast(name);
-    if (!fast) nl_decline(why, "the library has only %s", name);
+    const bool good = is_worth_having(name);
+    if (!good) nl_decline(why, "the library has only %s", name);
     dnnl_primitive_desc_destroy(pd);
-    return fast;
+    return good;
 }
 
 static nl_status prepare_calls(const struct nl_dnnl *dnnl, const struct nl_dnnl_conv *conv,
