@@ -9,3 +9,4 @@ libnl_cpu_la_CFLAGS = $(NL_CFLAGS) $(KERNEL_CFLAGS)
 libnonlocal_la_LIBADD += libnl_cpu.la
 
 include backends/cpu/local.mk
+include backends/onednn/local.mk

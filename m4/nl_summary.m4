@@ -8,6 +8,7 @@ AC_DEFUN([NL_SUMMARY], [
 nonlocal AC_PACKAGE_VERSION
 
   CBLAS       $nl_have_cblas	matrix products${nl_cblas_found:+ ($nl_cblas_found)}
+  oneDNN      $nl_have_onednn	faster convolutions (optional)${nl_onednn_found:+ (version $nl_onednn_found)}
   FFmpeg      $nl_have_ffmpeg	decoding videos
   libyaml     $nl_have_libyaml	configuration files
   jansson     $nl_have_jansson	JSON

@@ -1,6 +1,7 @@
 #!/bin/sh
 # install-deps.sh [--full]: installs the Debian or Ubuntu packages that are not installed yet, as
-# root or with sudo. --full adds what `./check.sh --full` needs.
+# root or with sudo. --full adds what `./check.sh --full` needs. Where the distribution has no
+# libdnnl-dev, which is optional, it is left out.
 set -eu
 
 packages='gcc libc6-dev make autoconf automake libtool pkg-config xz-utils
@@ -11,6 +12,8 @@ test "${1-}" != --full || packages="$packages valgrind clang clang-tidy cppcheck
 installed() {
     dpkg-query -W -f='${db:Status-Status}\n' "$1" 2>/dev/null | grep -qx installed
 }
+
+if apt-cache show libdnnl-dev >/dev/null 2>&1; then packages="$packages libdnnl-dev"; fi
 
 missing=
 for package in $packages; do

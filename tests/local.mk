@@ -34,6 +34,7 @@ include tests/weights.mk
 include tests/reader.mk
 include tests/ref.mk
 include tests/cpu.mk
+include tests/onednn.mk
 include tests/graph.mk
 include tests/model.mk
 include tests/app.mk

@@ -206,6 +206,21 @@ START_TEST(an_unknown_backend_is_an_error_that_lists_the_known)
 }
 END_TEST
 
+START_TEST(a_backend_that_this_build_lacks_is_an_error_with_the_remedy)
+{
+    struct nl_backend be;
+    const nl_status st = nl_backend_open("onednn", 1, &be);
+    if (st == NL_OK) {
+        printf("skip: this build has the backend onednn\n");
+        nl_backend_close(&be);
+        return;
+    }
+    ck_assert_int_eq(st, NL_EUSAGE);
+    ck_assert_str_eq(nl_error(), "this build has no backend onednn; install oneDNN (Debian: "
+                                 "libdnnl-dev) and configure --with-onednn");
+}
+END_TEST
+
 START_TEST(auto_opens_the_first_automatic_backend_and_ref_is_none)
 {
     struct nl_backend be;
@@ -328,6 +343,7 @@ int main(void)
     tcase_add_test(tc, a_failed_preparation_leaves_nothing_to_drop);
     tcase_add_test(tc, an_error_of_a_run_comes_through);
     tcase_add_test(tc, an_unknown_backend_is_an_error_that_lists_the_known);
+    tcase_add_test(tc, a_backend_that_this_build_lacks_is_an_error_with_the_remedy);
     tcase_add_test(tc, auto_opens_the_first_automatic_backend_and_ref_is_none);
     tcase_add_test(tc, threads_default_to_the_processors_available);
     tcase_add_test(tc, a_backend_that_does_not_open_says_why);

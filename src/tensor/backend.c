@@ -109,6 +109,9 @@ nl_status nl_backend_open(const char *name, int threads, struct nl_backend *be)
     const struct nl_backend_ops *ops = NULL;
     if (strcmp(name, "auto") == 0) return open_automatic(threads, be);
     if ((ops = look_up(name))) return open_one(ops, threads, be);
+    for (const struct nl_backend_absent *absent = nl_backends_absent; absent->name; absent++)
+        NL_REQUIRE(strcmp(absent->name, name) != 0, NL_EUSAGE, "this build has no backend %s; %s",
+                   name, absent->remedy);
     for (int i = 0; (ops = nl_backend_at(i)) && used < sizeof known; i++)
         used += (size_t)snprintf(known + used, sizeof known - used, ", %s", ops->name);
     return nl_fail(NL_EUSAGE, "no backend \"%s\"; there are auto%s", name, known);

@@ -91,6 +91,12 @@ extern const struct nl_memory nl_host_memory;
 /* Built-in backends, best first, NULL-terminated (backends/registry.c from backends.def). */
 extern const struct nl_backend_ops *const nl_backends[];
 
+/* Those that the project has and this build does not, and what brings them; a NULL name ends. */
+struct nl_backend_absent {
+    const char *name, *remedy;
+};
+extern const struct nl_backend_absent nl_backends_absent[];
+
 /* Adds a plug-in's backend after the built-in ones. The table must stay valid. NL_EINVAL if the
  * name is taken or too many (16) were added. */
 nl_status nl_backend_register(const struct nl_backend_ops *ops);
@@ -99,8 +105,8 @@ nl_status nl_backend_register(const struct nl_backend_ops *ops);
 const struct nl_backend_ops *nl_backend_at(int i);
 
 /* Opens the backend of that name, or for "auto" the first automatic one that opens. `threads` 0
- * means one per processor available. NL_EUSAGE and the known names if there is none;
- * otherwise what open() said. nl_backend_close undoes it. */
+ * means one per processor available. NL_EUSAGE if there is none, with the known names, or with the
+ * remedy where this build lacks it; otherwise what open() said. nl_backend_close undoes it. */
 nl_status nl_backend_open(const char *name, int threads, struct nl_backend *be) NL_MUST_CHECK;
 void nl_backend_close(struct nl_backend *be);
 nl_status nl_backend_sync(struct nl_backend *be);
