@@ -15,17 +15,17 @@ check_PROGRAMS += %D%/test_params
 %C%_test_params_LDADD = $(TEST_LDADD)
 
 check_PROGRAMS += %D%/test_ops
-%C%_test_ops_SOURCES = %D%/test_ops.c %D%/op_cases.c %D%/opcase.c %D%/opcase.h
+%C%_test_ops_SOURCES = %D%/test_ops.c %D%/op_cases.c %D%/opcase.c %D%/opcase.h %D%/beside.h
 %C%_test_ops_CPPFLAGS = $(TEST_CPPFLAGS)
 %C%_test_ops_LDADD = $(TEST_LDADD)
 
 check_PROGRAMS += %D%/test_ops_known
-%C%_test_ops_known_SOURCES = %D%/test_ops_known.c %D%/opcase.c %D%/opcase.h
+%C%_test_ops_known_SOURCES = %D%/test_ops_known.c %D%/opcase.c %D%/opcase.h %D%/beside.h
 %C%_test_ops_known_CPPFLAGS = $(TEST_CPPFLAGS)
 %C%_test_ops_known_LDADD = $(TEST_LDADD)
 
 check_PROGRAMS += %D%/test_pairwise
-%C%_test_pairwise_SOURCES = %D%/test_pairwise.c %D%/opcase.c %D%/opcase.h
+%C%_test_pairwise_SOURCES = %D%/test_pairwise.c %D%/opcase.c %D%/opcase.h %D%/beside.h
 %C%_test_pairwise_CPPFLAGS = $(TEST_CPPFLAGS)
 %C%_test_pairwise_LDADD = $(TEST_LDADD)
 
@@ -63,6 +63,6 @@ check_LTLIBRARIES += %D%/odd/plugin_version.la %D%/odd/plugin_size.la \
 %C%_odd_plugin_taken_la_LIBADD = libnonlocal.la
 
 check_PROGRAMS += %D%/test_train_ops
-%C%_test_train_ops_SOURCES = %D%/test_train_ops.c
+%C%_test_train_ops_SOURCES = %D%/test_train_ops.c %D%/beside.h
 %C%_test_train_ops_CPPFLAGS = $(TEST_CPPFLAGS)
 %C%_test_train_ops_LDADD = $(TEST_LDADD)
