@@ -11,8 +11,8 @@
 static nl_status score(struct nl_graph *g, const struct nl_block_site *site, const char *part,
                        nl_value w_f, int64_t from, nl_value x, nl_value *y)
 {
-    const nl_tensor *t = nl_graph_tensor(g, x);
-    const nl_tensor half = nl_tensor_dense(t->type, 5, (const int64_t[]){1, 1, 1, 1, t->dim[4]});
+    const int64_t dim[5] = {1, 1, 1, 1, nl_graph_tensor(g, x)->dim[4]};
+    const nl_tensor half = nl_tensor_dense(nl_graph_tensor(g, w_f)->type, 5, dim);
     const union nl_attr attr = {.conv = {.stride = {1, 1, 1}}};
     char name[128];
     nl_value in[2] = {x, NL_NONE};

@@ -108,7 +108,7 @@ refuses 2 "MODEL.width: want an integer" info --set MODEL.width=wide
 refuses 2 "use pairwise: dot_product" info --set NONLOCAL.use_softmax=False
 refuses 2 "no variant \"cosine\"" info --pairwise=cosine
 refuses 2 "does not divide the 4 frames" info --group_size=3
-refuses 2 "bf16" info --precision=bf16
+refuses 2 "want f32 or bf16 or f64" info --precision=f16
 refuses 2 "no backend \"tpu\"" info --backend=tpu
 refuses 1 "No such file" info --config="$scratch/none.yaml"
 refuses 1 "No such file" predict --weights="$scratch/none" --video_path="$scratch/one.avi"
