@@ -29,6 +29,10 @@ struct nl_cpu_vector {
     void (*add_scaled)(float *y, const float *x, float scale, int64_t n); /* y += x * scale */
     void (*scale)(float *y, const float *x, float scale, int64_t n);      /* y = x * scale */
 
+    /* BF16 to F32, and F32 to BF16 rounded to nearest, ties to even. */
+    void (*widen)(float *y, const uint16_t *x, int64_t n);
+    void (*narrow)(uint16_t *y, const float *x, int64_t n);
+
     /* y = f(x - shift); returns the sum of y. y may be x. */
     float (*affinity)(float *y, const float *x, nl_affinity f, float shift, int64_t n);
 };

@@ -5,6 +5,7 @@
 
 #include "backends/cpu/exp.h"
 #include "backends/cpu/vector.h"
+#include "src/tensor/half.h"
 
 #include <math.h>
 
@@ -104,6 +105,18 @@ NL_BODY void scale_row(float *y, const float *x, float scale, int64_t n)
 {
 #pragma omp simd
     for (int64_t i = 0; i < n; i++) y[i] = x[i] * scale;
+}
+
+NL_BODY void widen(float *restrict y, const uint16_t *restrict x, int64_t n)
+{
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) y[i] = nl_bf16_to_float(x[i]);
+}
+
+NL_BODY void narrow(uint16_t *restrict y, const float *restrict x, int64_t n)
+{
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) y[i] = nl_float_to_bf16(x[i]);
 }
 
 NL_BODY float affinity(float *y, const float *x, nl_affinity f, float shift, int64_t n)
