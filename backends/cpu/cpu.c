@@ -1,5 +1,6 @@
 #include "backends/cpu/cpu.h"
 
+#include "backends/cpu/kernel.h"
 #include "backends/cpu/multiply.h"
 #include "src/core/memory.h"
 
@@ -129,8 +130,8 @@ static const struct nl_impl *const pairwise_dx_list[] = {&nl_cpu_pairwise_dx_wid
                                                          &nl_cpu_pairwise_dx, NULL};
 static const struct nl_impl *const pool_dx_list[] = {&nl_cpu_pool_dx, NULL};
 
-static const struct nl_impl *const conv_list[] = {&nl_cpu_conv_avx512, &nl_cpu_conv_avx2,
-                                                  &nl_cpu_conv_blas, NULL};
+static const struct nl_impl *const conv_list[] = {&nl_cpu_conv_avx512bf16, &nl_cpu_conv_avx512,
+                                                  &nl_cpu_conv_avx2, &nl_cpu_conv_blas, NULL};
 static const struct nl_impl *const conv_dx_list[] = {&nl_cpu_conv_dx, NULL};
 static const struct nl_impl *const conv_dw_list[] = {&nl_cpu_conv_dw, NULL};
 static const struct nl_impl *const square_sum_list[] = {&nl_cpu_square_sum, NULL};
@@ -182,6 +183,13 @@ static const struct nl_impl_list impls[] = {
     {NL_OP_SQUARE_SUM, square_sum_list},
 };
 
+static const char *emulates(const struct nl_backend *be, nl_type type)
+{
+    (void)be;
+    return type == NL_BF16 && !nl_cpu_kernel_avx512bf16() ? "the processor has no AVX512-BF16"
+                                                          : NULL;
+}
+
 extern const struct nl_backend_ops nl_backend_ref, nl_backend_cpu;
 
 const struct nl_backend_ops nl_backend_cpu = {
@@ -190,6 +198,7 @@ const struct nl_backend_ops nl_backend_cpu = {
     .next = &nl_backend_ref,
     .automatic = true,
     .open = open_cpu,
+    .emulates = emulates,
     .impls = impls,
     .n_impls = (int)NL_COUNT(impls),
 };

@@ -38,7 +38,7 @@ extern const struct nl_impl nl_cpu_affine_centred, nl_cpu_affine_dab, nl_cpu_bn_
     nl_cpu_max_pool_index, nl_cpu_pairwise_dx, nl_cpu_pool_dx, nl_cpu_conv_dx, nl_cpu_conv_dw,
     nl_cpu_square_sum;
 
-extern const struct nl_impl nl_cpu_conv_avx512, nl_cpu_conv_avx2, nl_cpu_conv_blas, nl_cpu_product,
+extern const struct nl_impl nl_cpu_conv_avx512bf16, nl_cpu_conv_avx512, nl_cpu_conv_avx2, nl_cpu_conv_blas, nl_cpu_product,
     nl_cpu_pairwise_sorted, nl_cpu_pairwise_reassociated, nl_cpu_pairwise_packed,
     nl_cpu_pairwise_tiled, nl_cpu_pairwise_sorted_forced, nl_cpu_pairwise_reassociated_forced;
 

@@ -43,7 +43,7 @@ INLINE void add_row(struct sums *sum, const float *const *base, int64_t lda, int
 INLINE void multiply(const struct nl_cpu_block *b, int64_t row, int rows, struct sums *sum)
 {
     const int64_t lda = b->lda;
-    const float *const a = b->a + row * lda, *panel = b->panel;
+    const float *const a = (const float *)b->a + row * lda, *panel = b->panel;
     const float *base[] = {a, a + (rows > 3 ? 3 * lda : 0)};
     for (int64_t d = b->depth; d > 0; d--, panel += panel_width) {
         const struct sums filters = {_mm256_load_ps(panel), _mm256_load_ps(panel + lanes)};
@@ -74,10 +74,10 @@ INLINE void start_row(const struct nl_cpu_block *b, struct lanes on, int64_t row
 INLINE void foresee(const struct nl_cpu_block *b, int64_t row, int rows)
 {
     for (int i = 0; i < rows; i++) {
-        const float *y = b->y + (row + i) * b->ldy;
+        const float *y = (const float *)b->y + (row + i) * b->ldy;
         if (!b->stream) __builtin_prefetch(y, 1);
         if (!b->residual) continue;
-        const float *residual = b->residual + (row + i) * b->ld_residual;
+        const float *residual = (const float *)b->residual + (row + i) * b->ld_residual;
         __builtin_prefetch(residual);
     }
 }
@@ -95,14 +95,14 @@ INLINE void finish_row(const struct nl_cpu_block *b, struct lanes on, int64_t ro
     struct sums s = {_mm256_add_ps(sum[i].left, after->bias.left),
                      _mm256_add_ps(sum[i].right, after->bias.right)};
     if (b->residual) {
-        const float *from = b->residual + (row + i) * b->ld_residual;
+        const float *from = (const float *)b->residual + (row + i) * b->ld_residual;
         s.left = _mm256_add_ps(s.left, _mm256_maskload_ps(from, on.left));
         s.right = _mm256_add_ps(s.right, _mm256_maskload_ps(from + lanes, on.right));
     }
     /* the largest of two is the second where that is NaN */
     s.left = _mm256_max_ps(after->floor, s.left);
     s.right = _mm256_max_ps(after->floor, s.right);
-    float *const y = b->y + (row + i) * b->ldy;
+    float *const y = (float *)b->y + (row + i) * b->ldy;
     if (b->stream) {
         _mm256_stream_ps(y, s.left);
         _mm256_stream_ps(y + lanes, s.right);
@@ -159,6 +159,6 @@ static AVX2 void run(const struct nl_cpu_block *b)
 const struct nl_cpu_kernel *nl_cpu_kernel_avx2(void)
 {
     static const struct nl_cpu_kernel kernel = {
-        .name = "avx2", .rows = ROWS, .panel = 16, .run = run};
+        .name = "avx2", .type = NL_F32, .step = 1, .rows = ROWS, .panel = 16, .run = run};
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? &kernel : NULL;
 }

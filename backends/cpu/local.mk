@@ -1,7 +1,7 @@
 libnl_cpu_la_SOURCES += %D%/cpu.c %D%/cpu.h %D%/multiply.c %D%/multiply.h \
 	%D%/vector.c %D%/vector.h %D%/vector_body.h %D%/exp.h %D%/lines.h \
 	%D%/pointwise.c %D%/pool.c %D%/product.c \
-	%D%/kernel.c %D%/kernel.h %D%/kernel_avx2.c %D%/kernel_avx512.c \
+	%D%/kernel.c %D%/kernel.h %D%/kernel_avx2.c %D%/kernel_avx512.c %D%/kernel_avx512bf16.c \
 	%D%/conv.c %D%/conv.h %D%/conv_blas.c %D%/conv_packed.c \
 	%D%/bn.c %D%/pairwise_dx.c %D%/pool_dx.c %D%/vector_train.c %D%/vector_train.h \
 	%D%/conv_dx.c %D%/conv_dw.c %D%/widened.c %D%/optimizer.c \
