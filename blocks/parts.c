@@ -57,6 +57,22 @@ nl_status nl_block_project(struct nl_graph *g, const struct nl_block_site *site,
     return project(g, site, part, filters, site->options->conv_init_std, x, y);
 }
 
+nl_status nl_block_projection(struct nl_graph *g, const struct nl_block_site *site,
+                              const char *part, int64_t filters, int64_t channels,
+                              nl_value param[2])
+{
+    const int64_t dim[5] = {filters, 1, 1, 1, channels};
+    const struct nl_init init = {NL_INIT_NORMAL, site->options->conv_init_std},
+                         zero = {NL_INIT_CONSTANT, 0};
+    char name[NAME], full[NAME + 2];
+    snprintf(full, sizeof full, "%s_w", named(name, site, part));
+    NL_TRY(nl_graph_param(g, full, 5, dim, NL_ROLE_FILTER, init, &param[0]));
+    param[1] = NL_NONE;
+    if (site->options->no_bias) return NL_OK;
+    snprintf(full, sizeof full, "%s_b", name);
+    return nl_graph_param(g, full, 1, dim, NL_ROLE_BIAS, zero, &param[1]);
+}
+
 static nl_status max_pool(struct nl_graph *g, const struct nl_block_site *site, const char *part,
                           nl_value x, nl_value *y)
 {
@@ -69,6 +85,11 @@ static nl_status max_pool(struct nl_graph *g, const struct nl_block_site *site, 
 static bool pools(const struct nl_block_site *site, nl_pool_kind kind)
 {
     return site->options->extent != NL_EXTENT_TIME && site->options->pool == (int)kind;
+}
+
+bool nl_block_pools_after(const struct nl_block_site *site)
+{
+    return pools(site, NL_POOL_AFTER);
 }
 
 static bool is_pooled(const struct nl_block_site *site)

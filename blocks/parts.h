@@ -13,6 +13,12 @@ struct nl_block_parts {
 nl_status nl_block_project(struct nl_graph *g, const struct nl_block_site *site, const char *part,
                            int64_t filters, nl_value x, nl_value *y);
 
+/* The parameters alone of such a convolution from `channels` inputs: filters [filters,1,1,1,channels]
+ * and bias (NL_NONE with no_bias). */
+nl_status nl_block_projection(struct nl_graph *g, const struct nl_block_site *site,
+                              const char *part, int64_t filters, int64_t channels,
+                              nl_value param[2]);
+
 /* d: options->inner, or half of x's channels (at least 1). */
 int64_t nl_block_inner(const struct nl_graph *g, const struct nl_block_site *site, nl_value x);
 
@@ -23,6 +29,9 @@ nl_status nl_block_key_side(struct nl_graph *g, const struct nl_block_site *site
 /* `v` max-pooled where pool is "after", else `v`. `part` names the node. */
 nl_status nl_block_pool_after(struct nl_graph *g, const struct nl_block_site *site,
                               const char *part, nl_value v, nl_value *y);
+
+/* Whether that is so. */
+bool nl_block_pools_after(const struct nl_block_site *site);
 
 /* theta(x), phi and g of the key side, pooled as the switches say. */
 nl_status nl_block_embed(struct nl_graph *g, const struct nl_block_site *site, nl_value x,

@@ -4,7 +4,8 @@ noinst_PROGRAMS += %D%/clipmaker
 %C%_clipmaker_CPPFLAGS = $(AM_CPPFLAGS)
 %C%_clipmaker_LDADD = libnonlocal.la
 
-dist_check_SCRIPTS += %D%/check-cli.sh %D%/check-train.sh %D%/check-eval.sh %D%/check-prepare.sh %D%/check-data.sh
+dist_check_SCRIPTS += %D%/check-cli.sh %D%/check-train.sh %D%/check-eval.sh %D%/check-prepare.sh %D%/check-data.sh \
+	%D%/check-demo.sh
 
 check_PROGRAMS += %D%/test_demo
 %C%_test_demo_SOURCES = %D%/test_demo.c \

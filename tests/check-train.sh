@@ -113,7 +113,7 @@ refused 2 'video_arc_choice' --resume="$folder/straight/NONLOCAL.safetensors" \
 refused 2 'pairwise' --resume="$folder/straight/NONLOCAL.safetensors" --pairwise=gaussian
 refused 2 'num_classes' --resume="$folder/straight/NONLOCAL.safetensors" --set MODEL.num_classes=4
 : >"$folder/file"
-refused 2 'is no folder' --save_dir="$folder/file"
+refused 2 'want a folder' --save_dir="$folder/file"
 : >"$folder/log"
 train "$folder/straight" --learning_rate=0.02
 grep -q 'give another --save_dir' "$folder/log" || fail "the folder of another run is taken"
@@ -124,6 +124,13 @@ grep -q 'give another --save_dir' "$folder/log" || fail "the folder of another r
 : >"$folder/log"
 train "$folder/fine" --epoch=1 --resume="$folder/weights.safetensors" || fail "fine-tuning fails"
 grep -q 'weights only, from epoch 0' "$folder/log" || fail "fine-tuning does not say so"
+
+# --scale_lr does not scale what a checkpoint holds once more.
+: >"$folder/log"
+train "$folder/scaled" --epoch=1 --scale_lr || fail "--scale_lr fails"
+train "$folder/scaled" --epoch=1 --scale_lr --resume="$folder/scaled" || fail "resuming it fails"
+grep '^scale_lr' "$folder/log" | sed 's/.*rate \([^ ]*\) .*phase \([0-9]*\) .*/\1 \2/' | uniq |
+    grep -c . | grep -qx 1 || { fail "scaled twice:"; grep '^scale_lr' "$folder/log"; }
 
 # Another class count replaces the head; parts can be frozen.
 : >"$folder/log"

@@ -20,25 +20,26 @@
 #define PLAIN     false
 #define WITH_RELU true
 
-#define CONV(stride, pad, relu)                                                                    \
+#define CONV(steps, around, act)                                                                   \
     NL_OP_CONV,                                                                                    \
     {                                                                                              \
-        .conv = { stride, pad, relu }                                                              \
+        .conv = {.stride = steps, .pad = around, .relu = act }                                     \
     }
 #define POOL(op, kt, kh, kw, st, sh, sw)                                                           \
     NL_OP_##op,                                                                                    \
     {                                                                                              \
-        .pool = { {kt, kh, kw}, {st, sh, sw} }                                                     \
+        .pool = {.kernel = {kt, kh, kw}, .stride = {st, sh, sw} }                                  \
     }
 #define POINTWISE(op, relu)                                                                        \
     NL_OP_##op,                                                                                    \
     {                                                                                              \
         .pointwise = { relu }                                                                      \
     }
-#define PAIRWISE(score, f, norm, scale)                                                            \
+#define PAIRWISE(kind, affinity, sum, factor)                                                      \
     NL_OP_PAIRWISE,                                                                                \
     {                                                                                              \
-        .pairwise = { NL_SCORE_##score, NL_F_##f, NL_NORM_##norm, scale }                          \
+        .pairwise = {.score = NL_SCORE_##kind, .f = NL_F_##affinity, .norm = NL_NORM_##sum,        \
+                     .scale = factor }                                                             \
     }
 
 /* Every pairwise function on three sets of views. Sums that divide stay far from zero. */

@@ -59,7 +59,7 @@ static void fused(struct nl_backend *be, nl_type type, const struct setting *s, 
     const struct op_case c = {
         .name = "pairwise",
         .desc = {NL_OP_PAIRWISE,
-                 {.pairwise = {s->score, s->f, s->norm, scale}},
+                 {.pairwise = {.score = s->score, .f = s->f, .norm = s->norm, .scale = scale}},
                  {DENSE4(2, 3, P, x->d), DENSE4(2, 3, M, x->d), DENSE4(2, 3, M, E)},
                  {DENSE4(2, 3, P, E)}},
         .given = {x->q, x->k, x->v}};

@@ -1,4 +1,5 @@
 #include "backends/cpu/conv.h"
+#include "backends/cpu/panels.h"
 #include "backends/cpu/vector.h"
 #include "src/core/memory.h"
 
@@ -6,40 +7,38 @@
 
 /* The gradient of a convolution with respect to its filters: dw[k, d] += sum over positions m of
  * dy[m, k] x[m, d], d running over taps and channels. Positions are cut into parts, whose sums are
- * added in order; a part is done a strip at a time: x is gathered and laid out in panels, dy is
- * turned, and each panel meets all filters. Where a 1x1x1 kernel has fewer channels than filters the
- * two change places, since turning costs more than panels do. */
-enum { STRIP = 192, DEPTH = 768, ROWS = 256, LEAST = 512, TILES = 16, TURN = 16 };
+ * added in order; a part is done a strip at a time: one side is laid out in panels, each of which
+ * meets all of the other side where that lies. Panels are made of the side with fewer columns, and
+ * where x has to be gathered of dy. */
+enum { STRIP = 192, DEPTH = 768, ROWS = 256, LEAST = 512, TILES = 16, LINE = 16 };
 
 struct sums {
     const struct nl_cpu_kernel *kernel;
     struct nl_cpu_conv conv; /* the forward convolution's geometry */
     bool swapped;            /* rows are channels, columns filters */
     int64_t rows, columns;   /* of the sums: filters and depth, or depth and filters */
-    int64_t tile_rows, tile_columns, row_tiles, column_tiles, parts, part;
-    size_t panel_floats, turned_floats, gather_floats;
+    int64_t tile_rows, tile_columns, row_tiles, column_tiles, parts, part, strip;
+    size_t panel_floats, gather_floats;
 };
 
 static void cut(struct sums *s)
 {
     const struct nl_cpu_conv *conv = &s->conv;
-    s->swapped = conv->direct && conv->depth < conv->filters;
+    s->swapped = !conv->direct || conv->filters < conv->depth;
     s->rows = s->swapped ? conv->depth : conv->filters;
     s->columns = s->swapped ? conv->filters : conv->depth;
-    s->tile_rows = nl_cpu_parts(s->rows, nl_cpu_parts(s->rows, ROWS));
+    s->tile_rows = conv->direct ? nl_cpu_parts(s->rows, nl_cpu_parts(s->rows, ROWS)) : conv->chunk;
     s->row_tiles = nl_cpu_parts(s->rows, s->tile_rows);
-    s->tile_columns =
-        s->swapped ? nl_cpu_parts(s->columns, nl_cpu_parts(s->columns, DEPTH)) : conv->chunk;
-    if (s->swapped || conv->direct)
-        s->tile_columns = nl_cpu_parts(s->tile_columns, s->kernel->panel) * s->kernel->panel;
+    s->tile_columns = nl_cpu_parts(s->columns, nl_cpu_parts(s->columns, DEPTH));
+    s->tile_columns = nl_cpu_parts(s->tile_columns, s->kernel->panel) * s->kernel->panel;
     s->column_tiles = nl_cpu_parts(s->columns, s->tile_columns);
     s->parts = nl_cpu_least(nl_cpu_parts(conv->rows, LEAST),
                             nl_cpu_parts(TILES, s->row_tiles * s->column_tiles));
-    s->part = nl_cpu_parts(nl_cpu_parts(conv->rows, s->parts), STRIP) * STRIP;
-    s->parts = nl_cpu_parts(conv->rows, s->part);
+    if (s->parts > 1) s->parts -= s->parts % 2; /* as many for each of two threads */
+    s->part = nl_cpu_parts(conv->rows, s->parts);
+    s->strip = nl_cpu_parts(s->part, nl_cpu_parts(s->part, STRIP));
     s->panel_floats =
         (size_t)(nl_cpu_parts(s->tile_columns, s->kernel->panel) * s->kernel->panel * STRIP);
-    s->turned_floats = (size_t)(s->tile_rows * STRIP);
     s->gather_floats = conv->direct ? 0 : (size_t)(STRIP * conv->gather_ld);
 }
 
@@ -53,7 +52,7 @@ static bool can(const struct nl_backend *be, const struct nl_op_desc *desc, nl_r
 
 static size_t slice_of(const struct sums *s)
 {
-    return (s->panel_floats + s->turned_floats + s->gather_floats) * sizeof(float);
+    return (s->panel_floats + s->gather_floats) * sizeof(float);
 }
 
 static nl_status prepare(struct nl_backend *be, const struct nl_op_desc *desc, void **prepared,
@@ -91,76 +90,71 @@ struct job {
     int64_t ldx, ldy;
     float *partial; /* [parts, rows, columns] */
     float *dw, *db;
+    bool set; /* dw and db */
 };
-
-/* Rows of a matrix at `from`, `columns` of them, become panels [columns / panel][rows][panel]. */
-static void lay_panels(const struct nl_cpu_kernel *kernel, const float *from, int64_t ld,
-                       int64_t rows, int64_t columns, float *to)
-{
-    const int64_t panel = kernel->panel;
-    for (int64_t c = 0; c < columns; c += panel) {
-        const int64_t width = nl_cpu_least(panel, columns - c);
-        for (int64_t r = 0; r < rows; r++, to += panel) {
-            if (width == panel) {
-                memcpy(to, from + r * ld + c,
-                       32 == panel ? 32 * sizeof *to : (size_t)panel * sizeof *to);
-                continue;
-            }
-            for (int64_t i = 0; i < width; i++) to[i] = from[r * ld + c + i];
-            for (int64_t i = width; i < panel; i++) to[i] = 0;
-        }
-    }
-}
-
-/* to[c * STRIP + r] = from[r * ld + c] */
-static void turn(const float *from, int64_t ld, int64_t rows, int64_t columns, float *to)
-{
-    for (int64_t c0 = 0; c0 < columns; c0 += TURN)
-        for (int64_t r0 = 0; r0 < rows; r0 += TURN) {
-            const int64_t c1 = nl_cpu_least(c0 + TURN, columns), r1 = nl_cpu_least(r0 + TURN, rows);
-            for (int64_t c = c0; c < c1; c++)
-                for (int64_t r = r0; r < r1; r++) to[c * STRIP + r] = from[r * ld + c];
-        }
-}
 
 /* One strip of positions [row, row + rows): sums of a tile, added to those in y unless first. */
 struct strip {
-    int64_t row, rows, at_row, n_rows, at_column, n_columns;
-    float *panels, *turned, *gathered, *y;
+    int64_t row, rows, next; /* next: rows of the next strip */
+    int64_t at_row, n_rows, at_column, n_columns;
+    const float *a; /* [rows, n_rows]: what the rows of the sums come from */
+    int64_t lda;
+    float *panels, *gathered, *y;
     bool first;
 };
 
-static void prepare_strip(const struct job *j, const struct strip *t)
+static void prepare_strip(const struct job *j, struct strip *t)
 {
     const struct sums *s = j->s;
     const float *dy = j->dy + t->row * j->ldy, *x = j->x + t->row * j->ldx;
-    if (s->swapped) {
-        turn(x + t->at_row, j->ldx, t->rows, t->n_rows, t->turned);
-        lay_panels(s->kernel, dy + t->at_column, j->ldy, t->rows, t->n_columns, t->panels);
-        return;
-    }
-    turn(dy + t->at_row, j->ldy, t->rows, t->n_rows, t->turned);
-    if (s->conv.direct) {
-        lay_panels(s->kernel, x + t->at_column, j->ldx, t->rows, t->n_columns, t->panels);
-        return;
-    }
-    nl_cpu_conv_gather(&s->conv, j->x, t->row, t->rows, t->at_column, t->at_column + t->n_columns,
+    const float *const other = s->swapped ? dy : x;
+    const int64_t ld = s->swapped ? j->ldy : j->ldx;
+    nl_cpu_lay_panels(s->kernel, other + t->at_column, ld, t->rows, t->n_columns, t->panels);
+    t->a = (s->swapped ? x : dy) + t->at_row;
+    t->lda = s->swapped ? j->ldx : j->ldy;
+    if (s->conv.direct) return;
+    nl_cpu_conv_gather(&s->conv, j->x, t->row, t->rows, t->at_row, t->at_row + t->n_rows,
                        t->gathered);
-    lay_panels(s->kernel, t->gathered, s->conv.gather_ld, t->rows, t->n_columns, t->panels);
+    t->a = t->gathered;
+    t->lda = s->conv.gather_ld;
 }
 
-static void run_strip(const struct job *j, const struct strip *t)
+/* Asks for rows of the next strip while this one is multiplied: nothing else foresees them. */
+static void foresee(const float *from, int64_t ld, int64_t rows, int64_t columns)
+{
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t c = 0; c < columns; c += LINE) __builtin_prefetch(from + r * ld + c, 0, 2);
+}
+
+static void foresee_next(const struct job *j, const struct strip *t, int64_t c)
+{
+    const struct sums *s = j->s;
+    const int64_t panel = s->kernel->panel, share = nl_cpu_parts(t->next, t->n_columns / panel + 1);
+    const int64_t from = c / panel * share, rows = nl_cpu_least(share, t->next - from);
+    const int64_t row = t->row + t->rows + from;
+    if (rows <= 0) return;
+    const float *const dy = j->dy + row * j->ldy, *const x = j->x + row * j->ldx;
+    foresee(s->swapped ? dy + t->at_column : dy + t->at_row, j->ldy, rows,
+            s->swapped ? t->n_columns : t->n_rows);
+    if (s->conv.direct)
+        foresee(s->swapped ? x + t->at_row : x + t->at_column, j->ldx, rows,
+                s->swapped ? t->n_rows : t->n_columns);
+}
+
+static void run_strip(const struct job *j, struct strip *t)
 {
     const struct sums *s = j->s;
     const int64_t panel = s->kernel->panel;
     prepare_strip(j, t);
     for (int64_t c = 0; c < t->n_columns; c += panel) {
         float *const y = t->y + c;
+        foresee_next(j, t, c);
         s->kernel->run(&(struct nl_cpu_block){.rows = t->n_rows,
                                               .columns = nl_cpu_least(panel, t->n_columns - c),
                                               .depth = t->rows,
-                                              .a = t->turned,
-                                              .lda = STRIP,
+                                              .a = t->a,
+                                              .lda = t->lda,
+                                              .turned = true,
                                               .panel = t->panels + c * t->rows,
                                               .sums = t->first ? NULL : y,
                                               .ld_sums = s->columns,
@@ -178,31 +172,63 @@ static void sum_tile(const void *job, int64_t number, void *scratch)
     struct strip t = {.at_row = tile % s->row_tiles * s->tile_rows,
                       .at_column = tile / s->row_tiles * s->tile_columns,
                       .panels = scratch};
-    t.turned = t.panels + s->panel_floats;
-    t.gathered = t.turned + s->turned_floats;
+    t.gathered = t.panels + s->panel_floats;
     t.n_rows = nl_cpu_least(s->tile_rows, s->rows - t.at_row);
     t.n_columns = nl_cpu_least(s->tile_columns, s->columns - t.at_column);
     t.y = j->partial + (part * s->rows + t.at_row) * s->columns + t.at_column;
-    for (t.row = from; t.row < end; t.row += STRIP) {
-        t.rows = nl_cpu_least(STRIP, end - t.row);
+    for (t.row = from; t.row < end; t.row += s->strip) {
+        t.rows = nl_cpu_least(s->strip, end - t.row);
+        t.next = nl_cpu_least(s->strip, end - t.row - t.rows);
         t.first = t.row == from;
         run_strip(j, &t);
     }
 }
 
-/* Adds the parts of one filter to dw, in order. */
-static void add_filter(const void *job, int64_t k, void *scratch)
+/* Adds the parts of some filters to dw, in order; where they lie side by side they turn. */
+enum { FILTERS = 16, DEPTHS = 256 };
+
+static void add_rows(const struct job *j, int64_t first, int64_t filters)
+{
+    const struct sums *s = j->s;
+    const int64_t from = first * s->conv.depth, n = filters * s->conv.depth;
+    float *restrict dw = j->dw + from;
+    for (int64_t part = 0; part < s->parts; part++) {
+        const float *restrict sums = j->partial + part * s->rows * s->columns + from;
+        if (j->set && part == 0)
+            memcpy(dw, sums, (size_t)n * sizeof *dw);
+        else
+            for (int64_t i = 0; i < n; i++) dw[i] += sums[i];
+    }
+}
+
+static void add_turned(const struct job *j, int64_t first, int64_t filters, int64_t depth)
+{
+    const struct sums *s = j->s;
+    const int64_t n = nl_cpu_least(DEPTHS, s->conv.depth - depth);
+    float total[DEPTHS][FILTERS];
+    for (int64_t part = 0; part < s->parts; part++) {
+        const float *sums = j->partial + (part * s->rows + depth) * s->columns + first;
+        for (int64_t d = 0; d < n; d++)
+            for (int64_t k = 0; k < filters; k++)
+                total[d][k] = sums[d * s->columns + k] + (part ? total[d][k] : 0);
+    }
+    for (int64_t k = 0; k < filters; k++) {
+        float *dw = j->dw + (first + k) * s->conv.depth + depth;
+        for (int64_t d = 0; d < n; d++) dw[d] = total[d][k] + (j->set ? 0 : dw[d]);
+    }
+}
+
+static void add_filters(const void *job, int64_t number, void *scratch)
 {
     const struct job *j = job;
-    const struct sums *s = j->s;
-    const int64_t depth = s->conv.depth, all = s->rows * s->columns;
-    float *dw = j->dw + k * depth;
+    const int64_t first = number * FILTERS;
+    const int64_t filters = nl_cpu_least(FILTERS, j->s->conv.filters - first);
     (void)scratch;
-    for (int64_t part = 0; part < s->parts; part++) {
-        const float *from = j->partial + part * all + (s->swapped ? k : k * depth);
-        const int64_t step = s->swapped ? s->columns : 1;
-        for (int64_t d = 0; d < depth; d++) dw[d] += from[d * step];
-    }
+    if (!j->s->swapped)
+        add_rows(j, first, filters);
+    else
+        for (int64_t depth = 0; depth < j->s->conv.depth; depth += DEPTHS)
+            add_turned(j, first, filters, depth);
 }
 
 /* Sums of dy for a few filters. */
@@ -224,7 +250,8 @@ static void add_bias(const void *job, int64_t number, void *scratch)
         }
         for (int64_t c = 0; c < n; c++) total[c] += (double)sum[c];
     }
-    for (int64_t c = 0; c < n; c++) j->db[first + c] += (float)total[c];
+    for (int64_t c = 0; c < n; c++)
+        j->db[first + c] = (float)total[c] + (j->set ? 0 : j->db[first + c]);
 }
 
 static nl_status run(struct nl_backend *be, const void *prepared, const struct nl_op_desc *desc,
@@ -239,11 +266,11 @@ static nl_status run(struct nl_backend *be, const void *prepared, const struct n
                             .ldy = nl_cpu_rows_of(&args->in[1]).ld,
                             .partial = (float *)(void *)((char *)args->workspace + slices),
                             .dw = args->out[0].data,
-                            .db = args->out[1].data};
-    (void)desc;
+                            .db = args->out[1].data,
+                            .set = desc->attr.conv.set};
     nl_cpu_for_tiles(be, s->parts * s->row_tiles * s->column_tiles, sum_tile, &job, args->workspace,
                      slice_of(s));
-    nl_cpu_for_tiles(be, s->conv.filters, add_filter, &job, NULL, 0);
+    nl_cpu_for_tiles(be, nl_cpu_parts(s->conv.filters, FILTERS), add_filters, &job, NULL, 0);
     if (args->out[1].rank)
         nl_cpu_for_tiles(be, nl_cpu_parts(s->conv.filters, CHANNELS), add_bias, &job, NULL, 0);
     return NL_OK;

@@ -109,6 +109,7 @@ ROWS(mul);
 PLAIN(outer_sum);
 PLAIN(conv_fold);
 PLAIN(sgd);
+PLAIN(accumulate);
 
 /* The plain ones decline what training adds. */
 #define POOL(op)                                                                                   \
@@ -126,8 +127,13 @@ static const struct nl_impl *const affine_list[] = {&affine, &nl_cpu_affine_cent
 static const struct nl_impl *const affine_dab_list[] = {&nl_cpu_affine_dab, NULL};
 static const struct nl_impl *const bn_dx_list[] = {&nl_cpu_bn_dx, NULL};
 static const struct nl_impl *const bn_sums_list[] = {&nl_cpu_bn_sums, NULL};
-static const struct nl_impl *const pairwise_dx_list[] = {&nl_cpu_pairwise_dx_widened,
-                                                         &nl_cpu_pairwise_dx, NULL};
+static const struct nl_impl *const pairwise_dx_list[] = {&nl_cpu_pairwise_dx_sorted_widened,
+                                                         &nl_cpu_pairwise_dx_reassociated_widened,
+                                                         &nl_cpu_pairwise_dx_widened,
+                                                         &nl_cpu_pairwise_dx_sorted,
+                                                         &nl_cpu_pairwise_dx_reassociated,
+                                                         &nl_cpu_pairwise_dx,
+                                                         NULL};
 static const struct nl_impl *const pool_dx_list[] = {&nl_cpu_pool_dx, NULL};
 
 static const struct nl_impl *const conv_list[] = {&nl_cpu_conv_avx512bf16, &nl_cpu_conv_avx512,
@@ -172,6 +178,7 @@ static const struct nl_impl_list impls[] = {
     {NL_OP_CONV_DX, conv_dx_list},
     {NL_OP_CONV_DW, conv_dw_list},
     {NL_OP_SGD, sgd_list},
+    {NL_OP_ACCUMULATE, accumulate_list},
     {NL_OP_RELU_DX, relu_dx_list},
     {NL_OP_MUL, mul_list},
     {NL_OP_AFFINE_DAB, affine_dab_list},

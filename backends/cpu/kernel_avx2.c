@@ -39,11 +39,12 @@ INLINE void add_row(struct sums *sum, const float *const *base, int64_t lda, int
     sum[i].right = _mm256_fmadd_ps(a, filters.right, sum[i].right);
 }
 
-/* Adds products over all depth. `rows` is a constant wherever this is inlined. */
-INLINE void multiply(const struct nl_cpu_block *b, int64_t row, int rows, struct sums *sum)
+/* Adds products over all depth; `a` goes on by lda a row and by `step` a depth. `rows` is a constant
+ * wherever this is inlined, and so is lda or step. */
+INLINE void multiply(const struct nl_cpu_block *b, const float *a, int64_t lda, int64_t step,
+                     int rows, struct sums *sum)
 {
-    const int64_t lda = b->lda;
-    const float *const a = (const float *)b->a + row * lda, *panel = b->panel;
+    const float *panel = b->panel;
     const float *base[] = {a, a + (rows > 3 ? 3 * lda : 0)};
     for (int64_t d = b->depth; d > 0; d--, panel += panel_width) {
         const struct sums filters = {_mm256_load_ps(panel), _mm256_load_ps(panel + lanes)};
@@ -53,8 +54,8 @@ INLINE void multiply(const struct nl_cpu_block *b, int64_t row, int rows, struct
         add_row(sum, base, lda, 3, rows, filters);
         add_row(sum, base, lda, 4, rows, filters);
         add_row(sum, base, lda, 5, rows, filters);
-        base[0]++;
-        base[1]++;
+        base[0] += step;
+        base[1] += step;
     }
 }
 
@@ -133,7 +134,10 @@ INLINE void rows_from(const struct nl_cpu_block *b, struct lanes on, int64_t row
     start_row(b, on, row, 4, rows, sum);
     start_row(b, on, row, 5, rows, sum);
     foresee(b, row, rows);
-    multiply(b, row, rows, sum);
+    if (b->turned)
+        multiply(b, (const float *)b->a + row, 1, b->lda, rows, sum);
+    else
+        multiply(b, (const float *)b->a + row * b->lda, b->lda, 1, rows, sum);
     const struct after after = after_of(b, on);
     finish_row(b, on, row, 0, rows, sum, &after);
     finish_row(b, on, row, 1, rows, sum, &after);

@@ -48,11 +48,12 @@ INLINE void add_row(struct sums *sum, const uint16_t *const *base, int64_t lda, 
     sum[i].right = _mm512_dpbf16_ps(sum[i].right, a, filters.right);
 }
 
-/* Adds products over all depth. `rows` is a constant wherever this is inlined. */
-INLINE void multiply(const struct nl_cpu_block *b, int64_t row, int rows, struct sums *sum)
+/* Adds products over all depth; `a` goes on by lda a row and by `step` a pair. `rows` is a constant
+ * wherever this is inlined, and so is lda or step. */
+INLINE void multiply(const struct nl_cpu_block *b, const uint16_t *a, int64_t lda, int64_t step,
+                     int rows, struct sums *sum)
 {
-    const int64_t lda = b->lda;
-    const uint16_t *const a = (const uint16_t *)b->a + row * lda, *panel = b->panel;
+    const uint16_t *panel = b->panel;
     const uint16_t *base[] = {a, a + (rows > 3 ? 3 * lda : 0), a + (rows > 6 ? 6 * lda : 0),
                               a + (rows > 9 ? 9 * lda : 0), a + (rows > 12 ? 12 * lda : 0)};
     for (int64_t d = b->depth; d > 0; d -= 2, panel += 2 * panel_width) {
@@ -72,11 +73,11 @@ INLINE void multiply(const struct nl_cpu_block *b, int64_t row, int rows, struct
         add_row(sum, base, lda, 11, rows, filters);
         add_row(sum, base, lda, 12, rows, filters);
         add_row(sum, base, lda, 13, rows, filters);
-        base[0] += 2;
-        base[1] += 2;
-        base[2] += 2;
-        base[3] += 2;
-        base[4] += 2;
+        base[0] += step;
+        base[1] += step;
+        base[2] += step;
+        base[3] += step;
+        base[4] += step;
     }
 }
 
@@ -199,7 +200,10 @@ INLINE void rows_from(const struct nl_cpu_block *b, struct lanes on, int64_t row
     start_row(b, on, row, 12, rows, sum);
     start_row(b, on, row, 13, rows, sum);
     foresee(b, row, rows);
-    multiply(b, row, rows, sum);
+    if (b->turned)
+        multiply(b, (const uint16_t *)b->a + 2 * row, 2, 2 * b->lda, rows, sum);
+    else
+        multiply(b, (const uint16_t *)b->a + row * b->lda, b->lda, 2, rows, sum);
     const struct after after = after_of(b, on);
     finish_row(b, on, row, 0, rows, sum, &after);
     finish_row(b, on, row, 1, rows, sum, &after);

@@ -1,4 +1,5 @@
 #include "backends/cpu/cpu.h"
+#include "backends/cpu/vector.h"
 #include "src/core/memory.h"
 
 /* What a step does to every parameter: dense runs of numbers, cut into tiles. */
@@ -51,6 +52,33 @@ nl_status nl_cpu_sgd(struct nl_backend *be, const void *prepared, const struct n
                              .nesterov = desc->attr.sgd.nesterov};
     (void)prepared;
     nl_cpu_for_tiles(be, tiles_of(job.t), sgd_tile, &job, NULL, 0);
+    return NL_OK;
+}
+
+struct sum {
+    const nl_tensor *t;
+    float *y;
+    const float *x;
+    float scale;
+};
+
+static void accumulate_tile(const void *job, int64_t tile, void *scratch)
+{
+    const struct sum *s = job;
+    const int64_t from = tile * TILE;
+    (void)scratch;
+    nl_cpu_vector()->add_scaled(s->y + from, s->x + from, s->scale, end_of(s->t, tile) - from);
+}
+
+nl_status nl_cpu_accumulate(struct nl_backend *be, const void *prepared,
+                            const struct nl_op_desc *desc, const struct nl_args *args)
+{
+    const struct sum job = {.t = &args->out[0],
+                            .y = args->out[0].data,
+                            .x = args->in[0].data,
+                            .scale = (float)desc->attr.accumulate.scale};
+    (void)prepared;
+    nl_cpu_for_tiles(be, tiles_of(job.t), accumulate_tile, &job, NULL, 0);
     return NL_OK;
 }
 

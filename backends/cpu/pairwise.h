@@ -31,6 +31,11 @@ struct nl_cpu_pairwise nl_cpu_pairwise_of(const struct nl_op_desc *desc,
 /* F32, dense last axes, leading dimensions that CBLAS takes. */
 nl_cpu_can_fn nl_cpu_pairwise_can;
 
+/* Likewise for the gradient: the forward op's inputs, and y as op pairwise_dx gets it. */
+struct nl_cpu_pairwise nl_cpu_pairwise_dx_of(const struct nl_op_desc *desc,
+                                             const struct nl_args *args);
+nl_cpu_can_fn nl_cpu_pairwise_dx_can;
+
 static inline struct nl_cpu_table nl_cpu_batch(const nl_tensor *t, int64_t b)
 {
     const int64_t at = b / t->dim[1] * t->stride[0] + b % t->dim[1] * t->stride[1];

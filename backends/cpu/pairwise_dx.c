@@ -1,5 +1,4 @@
-#include "backends/cpu/pairwise.h"
-#include "backends/cpu/vector_train.h"
+#include "backends/cpu/pairwise_dx.h"
 #include "src/core/memory.h"
 
 #include <math.h>
@@ -8,20 +7,10 @@
 /* The gradient of pairwise, a tile of scores at a time: scores are computed anew, and what they
  * weigh follows from the row sums that the forward pass kept. Queries are cut into parts, each of
  * which sums its own gradients of keys and values; parts are added in order. */
-enum { QUERIES = 96, KEYS = 512, TASKS = 16 };
+enum { QUERIES = 112, KEYS = 512, TASKS = 8, WORTH = 1 << 20 };
 
-struct cut {
-    struct nl_cpu_pairwise p;
-    const nl_tensor *dy, *dq, *dk, *dv;
-    const float *row;      /* [batches, queries]: log-sum-exp or C; NULL without */
-    const float *y;        /* unused without rows */
-    int64_t rows, columns; /* of a tile of scores */
-    int64_t parts, part;   /* parts of a batch's queries, queries of one */
-    float *keys, *values;  /* partial sums: [batches, parts, keys, d], [.., keys, e] */
-    const struct nl_cpu_vector_train *train;
-};
-
-static bool can(const struct nl_backend *be, const struct nl_op_desc *desc, nl_reason *why)
+bool nl_cpu_pairwise_dx_can(const struct nl_backend *be, const struct nl_op_desc *desc,
+                            nl_reason *why)
 {
     (void)be;
     for (int i = 0; i < 8; i++) {
@@ -36,43 +25,67 @@ static bool can(const struct nl_backend *be, const struct nl_op_desc *desc, nl_r
     return true;
 }
 
-static struct cut cut_of(const struct nl_op_desc *desc, const struct nl_args *args)
+struct nl_cpu_pairwise nl_cpu_pairwise_dx_of(const struct nl_op_desc *desc,
+                                             const struct nl_args *args)
 {
     const struct nl_args forward = {.in = {args->in[0], args->in[1], args->in[2]},
                                     .out = {args->in[3]}};
-    struct cut c = {.dy = &args->in[4],
-                    .dq = &args->out[0],
-                    .dk = &args->out[1],
-                    .dv = &args->out[2],
-                    .row = args->in[5].rank ? args->in[5].data : NULL,
-                    .train = nl_cpu_vector_train()};
-    c.p = nl_cpu_pairwise_of(desc, &forward);
-    c.p.q = &args->in[0];
-    c.p.k = &args->in[1];
-    c.p.v = &args->in[2];
-    c.p.y = &args->in[3];
-    c.rows = nl_cpu_parts(c.p.queries, nl_cpu_parts(c.p.queries, QUERIES));
-    c.columns = nl_cpu_parts(c.p.keys, nl_cpu_parts(c.p.keys, KEYS));
-    const int64_t tiles = nl_cpu_parts(c.p.queries, c.rows);
-    c.parts = nl_cpu_least(tiles, nl_cpu_parts(TASKS, c.p.batches));
-    c.part = nl_cpu_parts(tiles, c.parts) * c.rows;
-    c.parts = nl_cpu_parts(c.p.queries, c.part);
-    return c;
+    struct nl_cpu_pairwise p = nl_cpu_pairwise_of(desc, &forward);
+    p.q = &args->in[0];
+    p.k = &args->in[1];
+    p.v = &args->in[2];
+    p.y = &args->in[3];
+    return p;
 }
 
-static size_t slice(const struct cut *c)
+/* Kernels of our own where there are some and a batch is large enough to share panels. */
+static const struct nl_cpu_kernel *kernel_for(const struct nl_cpu_pairwise *p)
 {
-    return (size_t)(2 * c->rows * c->columns + c->rows) * sizeof(float);
+    const bool worth = p->queries * p->width * (p->depth + p->width) >= WORTH;
+    return worth && p->score == NL_SCORE_PRODUCT ? nl_cpu_kernel_best() : NULL;
 }
 
-/* Where gradients of keys and values are summed; none where a batch is one part. */
-static size_t shared(struct cut *c, float *at)
+static int64_t up_to(int64_t n, int64_t unit)
 {
-    const size_t keys = (size_t)(c->p.batches * c->parts * c->p.keys);
-    if (c->parts == 1) return 0;
-    c->keys = at;
-    c->values = at ? at + keys * (size_t)c->p.depth : NULL;
-    return keys * (size_t)(c->p.depth + c->p.width) * sizeof(float);
+    return nl_cpu_parts(n, unit) * unit;
+}
+
+static struct nl_cpu_dx cut_of(const struct nl_op_desc *desc, const struct nl_args *args)
+{
+    struct nl_cpu_dx dx = {.p = nl_cpu_pairwise_dx_of(desc, args),
+                           .dy = &args->in[4],
+                           .dq = &args->out[0],
+                           .dk = &args->out[1],
+                           .dv = &args->out[2],
+                           .row = args->in[5].rank ? args->in[5].data : NULL,
+                           .train = nl_cpu_vector_train()};
+    dx.kernel = kernel_for(&dx.p);
+    const int64_t unit = dx.kernel ? dx.kernel->rows : 1, panel = dx.kernel ? dx.kernel->panel : 1;
+    dx.part = up_to(nl_cpu_parts(dx.p.queries, nl_cpu_parts(TASKS, dx.p.batches)), unit);
+    dx.rows = up_to(nl_cpu_parts(dx.part, nl_cpu_parts(dx.part, QUERIES)), unit);
+    dx.columns = up_to(nl_cpu_parts(dx.p.keys, nl_cpu_parts(dx.p.keys, KEYS)), panel);
+    dx.parts = nl_cpu_parts(dx.p.queries, dx.part);
+    return dx;
+}
+
+static size_t slice(const struct nl_cpu_dx *dx)
+{
+    return nl_align_up((size_t)(dx->rows * dx->columns) * sizeof(float)) * 2 +
+           nl_align_up((size_t)dx->rows * sizeof(float)) +
+           nl_cpu_dx_query_floats(dx) * sizeof(float);
+}
+
+/* What all threads share: panels, and where gradients of keys and values are summed, which is none
+ * where a batch is one part. Bytes; hands the places out where there is memory. */
+static size_t shared(struct nl_cpu_dx *dx, char *at)
+{
+    const size_t panels = nl_align_up(nl_cpu_dx_panel_floats(dx) * sizeof(float));
+    const size_t keys = (size_t)(dx->p.batches * dx->parts * dx->p.keys);
+    dx->panels = (void *)at;
+    if (dx->parts == 1) return panels;
+    dx->keys = at ? (void *)(at + panels) : NULL;
+    dx->values = at ? dx->keys + keys * (size_t)dx->p.depth : NULL;
+    return panels + keys * (size_t)(dx->p.depth + dx->p.width) * sizeof(float);
 }
 
 static nl_status prepare(struct nl_backend *be, const struct nl_op_desc *desc, void **prepared,
@@ -81,38 +94,18 @@ static nl_status prepare(struct nl_backend *be, const struct nl_op_desc *desc, v
     struct nl_args views = {.workspace = NULL};
     for (int i = 0; i < NL_MAX_IN; i++) views.in[i] = desc->in[i];
     for (int i = 0; i < NL_MAX_OUT; i++) views.out[i] = desc->out[i];
-    struct cut c = cut_of(desc, &views);
+    struct nl_cpu_dx dx = cut_of(desc, &views);
     (void)prepared;
     nl_cpu_multiply_alone();
-    NL_TRY(nl_cpu_slices(be, slice(&c), &need->workspace));
-    return nl_size_add(need->workspace, nl_align_up(shared(&c, NULL)), &need->workspace);
+    NL_TRY(nl_cpu_slices(be, slice(&dx), &need->workspace));
+    return nl_size_add(need->workspace, nl_align_up(shared(&dx, NULL)), &need->workspace);
 }
 
-/* One tile of queries and what its batch has. */
-struct tile {
-    const struct cut *c;
-    struct nl_cpu_table q, k, v, dy, y, dq, dk, dv;
-    int64_t batch, query, rows, columns;
-    float *weights, *slopes; /* [rows, columns]: affinities over C, then gradients of scores */
-    float *own;              /* [rows]: sum of y dy */
-};
-
-static struct nl_cpu_matrix plain(const float *data, int64_t ld)
+static void make_scores(const struct nl_cpu_dx_tile *t)
 {
-    return (struct nl_cpu_matrix){data, ld, false};
-}
-
-static struct nl_cpu_matrix turned(const float *data, int64_t ld)
-{
-    return (struct nl_cpu_matrix){data, ld, true};
-}
-
-static void make_scores(const struct tile *t)
-{
-    const struct nl_cpu_pairwise *p = &t->c->p;
+    const struct nl_cpu_pairwise *p = &t->dx->p;
     if (p->score == NL_SCORE_PRODUCT) {
-        nl_cpu_multiply(t->rows, t->columns, p->depth, p->scale, plain(t->q.data, t->q.ld),
-                        turned(t->k.data, t->k.ld), 0, t->weights, t->columns);
+        nl_cpu_dx_scores(t);
         return;
     }
     for (int64_t i = 0; i < t->rows; i++) {
@@ -123,24 +116,23 @@ static void make_scores(const struct tile *t)
 }
 
 /* Scores become affinities over C, and slopes (which hold dy . v) gradients of scores. */
-static void differentiate(const struct tile *t)
+static void differentiate(const struct nl_cpu_dx_tile *t)
 {
-    const struct nl_cpu_pairwise *p = &t->c->p;
+    const struct nl_cpu_pairwise *p = &t->dx->p;
     const bool softmax = p->f == NL_F_EXP && p->norm == NL_NORM_SUM;
     for (int64_t i = 0; i < t->rows; i++) {
         float *w = t->weights + i * t->columns, *s = t->slopes + i * t->columns;
-        const float row = t->c->row ? t->c->row[t->batch * p->queries + t->query + i] : 0;
-        const float over = softmax ? 1.0f : 1.0f / (t->c->row ? row : (float)p->keys);
+        const float row = t->dx->row ? t->dx->row[t->batch * p->queries + t->query + i] : 0;
+        const float over = softmax ? 1.0f : 1.0f / (t->dx->row ? row : (float)p->keys);
         p->vector->affinity(w, w, p->f, softmax ? row : 0, t->columns);
         if (over != 1.0f) p->vector->scale(w, w, over, t->columns);
-        t->c->train->score_dx(s, w, p->f, over, t->own[i], p->scale, t->columns);
+        t->dx->train->score_dx(s, w, p->f, over, t->own[i], p->scale, t->columns);
     }
 }
 
-static void add_sums(const struct tile *t, int64_t key)
+static void add_sums(const struct nl_cpu_dx_tile *t)
 {
-    const struct nl_cpu_pairwise *p = &t->c->p;
-    float *dk = t->dk.data + key * t->dk.ld;
+    float *dk = t->dk.data + t->key * t->dk.ld;
     for (int64_t i = 0; i < t->rows; i++) {
         const float *s = t->slopes + i * t->columns;
         float sum = 0;
@@ -150,50 +142,37 @@ static void add_sums(const struct tile *t, int64_t key)
         }
         t->dq.data[i * t->dq.ld] += sum;
     }
-    (void)p;
-}
-
-/* dv += w^T dy, dq += s k, dk += s^T q; `first` tiles of keys begin dq. */
-static void add_products(const struct tile *t, int64_t key, bool first)
-{
-    const struct nl_cpu_pairwise *p = &t->c->p;
-    nl_cpu_multiply(t->columns, p->width, t->rows, 1, turned(t->weights, t->columns),
-                    plain(t->dy.data, t->dy.ld), 1, t->dv.data + key * t->dv.ld, t->dv.ld);
-    if (p->score == NL_SCORE_SUM) {
-        add_sums(t, key);
-        return;
-    }
-    nl_cpu_multiply(t->rows, p->depth, t->columns, 1, plain(t->slopes, t->columns),
-                    plain(t->k.data, t->k.ld), first ? 0 : 1, t->dq.data, t->dq.ld);
-    nl_cpu_multiply(t->columns, p->depth, t->rows, 1, turned(t->slopes, t->columns),
-                    plain(t->q.data, t->q.ld), 1, t->dk.data + key * t->dk.ld, t->dk.ld);
 }
 
 /* Sums of y dy, which the sum in C takes off every gradient of a score. */
-static void find_own(const struct tile *t)
+static void find_own(const struct nl_cpu_dx_tile *t)
 {
-    const struct nl_cpu_pairwise *p = &t->c->p;
+    const struct nl_cpu_pairwise *p = &t->dx->p;
     for (int64_t i = 0; i < t->rows; i++)
         t->own[i] = p->norm == NL_NORM_SUM ? p->vector->dot(t->y.data + i * t->y.ld,
                                                             t->dy.data + i * t->dy.ld, p->width)
                                            : 0;
 }
 
-static void run_tile(struct tile *t, struct nl_cpu_table keys, struct nl_cpu_table values)
+static void run_tile(struct nl_cpu_dx_tile *t, struct nl_cpu_table keys, struct nl_cpu_table values)
 {
-    const struct cut *c = t->c;
+    const struct nl_cpu_dx *dx = t->dx;
     find_own(t);
-    if (c->p.score == NL_SCORE_SUM)
+    nl_cpu_dx_lay_queries(t);
+    if (dx->p.score == NL_SCORE_SUM)
         for (int64_t i = 0; i < t->rows; i++) t->dq.data[i * t->dq.ld] = 0;
-    for (int64_t key = 0; key < c->p.keys; key += c->columns) {
-        t->columns = nl_cpu_least(c->columns, c->p.keys - key);
-        t->k = (struct nl_cpu_table){keys.data + key * keys.ld, keys.ld};
-        t->v = (struct nl_cpu_table){values.data + key * values.ld, values.ld};
+    for (t->key = 0; t->key < dx->p.keys; t->key += dx->columns) {
+        t->columns = nl_cpu_least(dx->columns, dx->p.keys - t->key);
+        t->k = (struct nl_cpu_table){keys.data + t->key * keys.ld, keys.ld};
+        t->v = (struct nl_cpu_table){values.data + t->key * values.ld, values.ld};
         make_scores(t);
-        nl_cpu_multiply(t->rows, t->columns, c->p.width, 1, plain(t->dy.data, t->dy.ld),
-                        turned(t->v.data, t->v.ld), 0, t->slopes, t->columns);
+        nl_cpu_dx_slopes(t);
         differentiate(t);
-        add_products(t, key, key == 0);
+        nl_cpu_dx_add_values(t);
+        if (dx->p.score == NL_SCORE_SUM)
+            add_sums(t);
+        else
+            nl_cpu_dx_add_products(t);
     }
 }
 
@@ -208,29 +187,42 @@ static struct nl_cpu_table from(struct nl_cpu_table table, int64_t row)
     return (struct nl_cpu_table){table.data + row * table.ld, table.ld};
 }
 
+/* A thread's memory becomes the tile's. */
+static void take_scratch(struct nl_cpu_dx_tile *t, void *scratch)
+{
+    const struct nl_cpu_dx *dx = t->dx;
+    const size_t scores =
+        nl_align_up((size_t)(dx->rows * dx->columns) * sizeof(float)) / sizeof(float);
+    t->weights = scratch;
+    t->slopes = t->weights + scores;
+    t->own = t->slopes + scores;
+    t->q_panels = t->own + nl_align_up((size_t)dx->rows * sizeof(float)) / sizeof(float);
+    if (dx->kernel)
+        t->dy_panels = t->q_panels + nl_cpu_panel_floats(dx->kernel, dx->rows, dx->p.depth);
+}
+
 static void part_task(const void *job, int64_t number, void *scratch)
 {
-    const struct cut *c = job;
-    const struct nl_cpu_pairwise *p = &c->p;
-    const int64_t batch = number / c->parts, part = number % c->parts;
-    const int64_t end = nl_cpu_least((part + 1) * c->part, p->queries);
-    struct tile t = {.c = c, .batch = batch, .weights = scratch};
-    t.slopes = t.weights + c->rows * c->columns;
-    t.own = t.slopes + c->rows * c->columns;
-    t.dk = nl_cpu_batch(c->dk, batch);
-    t.dv = nl_cpu_batch(c->dv, batch);
-    if (c->parts > 1) {
-        t.dk = (struct nl_cpu_table){c->keys + number * p->keys * p->depth, p->depth};
-        t.dv = (struct nl_cpu_table){c->values + number * p->keys * p->width, p->width};
+    const struct nl_cpu_dx *dx = job;
+    const struct nl_cpu_pairwise *p = &dx->p;
+    const int64_t batch = number / dx->parts, part = number % dx->parts;
+    const int64_t end = nl_cpu_least((part + 1) * dx->part, p->queries);
+    struct nl_cpu_dx_tile t = {.dx = dx, .batch = batch};
+    take_scratch(&t, scratch);
+    t.dk = nl_cpu_batch(dx->dk, batch);
+    t.dv = nl_cpu_batch(dx->dv, batch);
+    if (dx->parts > 1) {
+        t.dk = (struct nl_cpu_table){dx->keys + number * p->keys * p->depth, p->depth};
+        t.dv = (struct nl_cpu_table){dx->values + number * p->keys * p->width, p->width};
     }
     clear(t.dk, p->keys, p->depth);
     clear(t.dv, p->keys, p->width);
-    for (t.query = part * c->part; t.query < end; t.query += c->rows) {
-        t.rows = nl_cpu_least(c->rows, end - t.query);
+    for (t.query = part * dx->part; t.query < end; t.query += dx->rows) {
+        t.rows = nl_cpu_least(dx->rows, end - t.query);
         t.q = from(nl_cpu_batch(p->q, batch), t.query);
         t.y = from(nl_cpu_batch(p->y, batch), t.query);
-        t.dy = from(nl_cpu_batch(c->dy, batch), t.query);
-        t.dq = from(nl_cpu_batch(c->dq, batch), t.query);
+        t.dy = from(nl_cpu_batch(dx->dy, batch), t.query);
+        t.dq = from(nl_cpu_batch(dx->dq, batch), t.query);
         run_tile(&t, nl_cpu_batch(p->k, batch), nl_cpu_batch(p->v, batch));
     }
 }
@@ -245,28 +237,29 @@ static void add_parts(const float *parts, int64_t n_parts, int64_t step, float *
 
 static void key_task(const void *job, int64_t number, void *scratch)
 {
-    const struct cut *c = job;
-    const int64_t keys = c->p.keys, d = c->p.depth, e = c->p.width;
+    const struct nl_cpu_dx *dx = job;
+    const int64_t keys = dx->p.keys, d = dx->p.depth, e = dx->p.width;
     const int64_t batch = number / keys, key = number % keys;
-    const struct nl_cpu_table dk = nl_cpu_batch(c->dk, batch), dv = nl_cpu_batch(c->dv, batch);
+    const struct nl_cpu_table dk = nl_cpu_batch(dx->dk, batch), dv = nl_cpu_batch(dx->dv, batch);
     (void)scratch;
-    add_parts(c->keys + (batch * c->parts * keys + key) * d, c->parts, keys * d,
+    add_parts(dx->keys + (batch * dx->parts * keys + key) * d, dx->parts, keys * d,
               dk.data + key * dk.ld, d);
-    add_parts(c->values + (batch * c->parts * keys + key) * e, c->parts, keys * e,
+    add_parts(dx->values + (batch * dx->parts * keys + key) * e, dx->parts, keys * e,
               dv.data + key * dv.ld, e);
 }
 
 static nl_status run(struct nl_backend *be, const void *prepared, const struct nl_op_desc *desc,
                      const struct nl_args *args)
 {
-    struct cut c = cut_of(desc, args);
-    const size_t slices = (size_t)be->threads * nl_align_up(slice(&c));
+    struct nl_cpu_dx dx = cut_of(desc, args);
+    const size_t slices = (size_t)be->threads * nl_align_up(slice(&dx));
     (void)prepared;
-    shared(&c, (float *)(void *)((char *)args->workspace + slices));
-    nl_cpu_for_tiles(be, c.p.batches * c.parts, part_task, &c, args->workspace, slice(&c));
-    if (c.parts > 1) nl_cpu_for_tiles(be, c.p.batches * c.p.keys, key_task, &c, NULL, 0);
+    shared(&dx, (char *)args->workspace + slices);
+    nl_cpu_dx_lay_keys(be, &dx);
+    nl_cpu_for_tiles(be, dx.p.batches * dx.parts, part_task, &dx, args->workspace, slice(&dx));
+    if (dx.parts > 1) nl_cpu_for_tiles(be, dx.p.batches * dx.p.keys, key_task, &dx, NULL, 0);
     return NL_OK;
 }
 
 const struct nl_impl nl_cpu_pairwise_dx = {
-    .name = "tiled", .can = can, .prepare = prepare, .run = run};
+    .name = "tiled", .can = nl_cpu_pairwise_dx_can, .prepare = prepare, .run = run};

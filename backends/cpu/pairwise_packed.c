@@ -1,5 +1,5 @@
-#include "backends/cpu/kernel.h"
 #include "backends/cpu/pairwise.h"
+#include "backends/cpu/panels.h"
 #include "src/core/memory.h"
 
 #include <math.h>
@@ -77,31 +77,23 @@ static nl_status prepare(struct nl_backend *be, const struct nl_op_desc *desc, v
     return nl_size_add(need->workspace, shared(&s, NULL) * sizeof(float), &need->workspace);
 }
 
-/* Keys turn: a panel has one float of each of its keys, then the next. The scale goes in here. */
+/* One panel of keys, turned, or of values. The scale goes into the keys. */
 static void pack_keys(const struct pass *s, int64_t number)
 {
     const struct nl_cpu_table k = nl_cpu_batch(s->p.k, s->batch);
-    const int64_t panel = s->kernel->panel, first = number * panel;
-    float *to = s->keys + first * s->p.depth;
-    for (int64_t j = 0; j < panel; j++) {
-        const bool there = first + j < s->columns;
-        const float *from = k.data + (s->key + (there ? first + j : 0)) * k.ld;
-        const float scale = there ? s->p.scale : 0;
-        for (int64_t d = 0; d < s->p.depth; d++) to[d * panel + j] = there ? from[d] * scale : 0;
-    }
+    const int64_t first = number * s->kernel->panel;
+    nl_cpu_turn_panels(s->kernel, k.data + (s->key + first) * k.ld, k.ld,
+                       nl_cpu_least(s->kernel->panel, s->columns - first), s->p.depth, s->p.scale,
+                       s->keys + first * s->p.depth);
 }
 
 static void pack_values(const struct pass *s, int64_t number)
 {
     const struct nl_cpu_table v = nl_cpu_batch(s->p.v, s->batch);
-    const int64_t panel = s->kernel->panel, first = number * panel;
-    const int64_t width = nl_cpu_least(panel, s->p.width - first);
-    float *to = s->values + first * s->columns;
-    for (int64_t j = 0; j < s->columns; j++, to += panel) {
-        const float *from = v.data + (s->key + j) * v.ld + first;
-        for (int64_t c = 0; c < width; c++) to[c] = from[c];
-        for (int64_t c = width; c < panel; c++) to[c] = 0;
-    }
+    const int64_t first = number * s->kernel->panel;
+    nl_cpu_lay_panels(s->kernel, v.data + s->key * v.ld + first, v.ld, s->columns,
+                      nl_cpu_least(s->kernel->panel, s->p.width - first),
+                      s->values + first * s->columns);
 }
 
 static void pack_tile(const void *job, int64_t number, void *scratch)

@@ -1,5 +1,6 @@
 /* Max pooling that remembers where its largest were, and the gradients of pooling. */
 #include "backends/cpu/lines.h"
+#include "backends/cpu/vector_train.h"
 
 #include <math.h>
 #include <string.h>
@@ -9,23 +10,12 @@ struct pool {
     const uint8_t *index;   /* dense, of the output's side; NULL: equal shares */
     uint8_t *index_out;
     const int *kernel, *stride;
+    const struct nl_cpu_vector_train *vector;
 };
 
 static int64_t at(const nl_tensor *t, int64_t n, int64_t i, int64_t h, int64_t w)
 {
     return n * t->stride[0] + i * t->stride[1] + h * t->stride[2] + w * t->stride[3];
-}
-
-/* One tap into the running largest; NaN wins and stays. */
-static void meet(float *restrict y, uint8_t *restrict index, const float *restrict x, int place,
-                 int64_t n)
-{
-#pragma omp simd
-    for (int64_t c = 0; c < n; c++) {
-        const bool wins = x[c] > y[c] || x[c] != x[c];
-        y[c] = wins ? x[c] : y[c];
-        index[c] = wins ? (uint8_t)place : index[c];
-    }
 }
 
 /* The window whose corner is element `corner` of x, to element `to` of y. */
@@ -42,7 +32,9 @@ static void window(const struct pool *p, int64_t corner, int64_t to, uint8_t *in
         for (int h = 0; h < p->kernel[1]; h++)
             for (int w = 0; w < p->kernel[2]; w++, place++) {
                 const int64_t tap = corner + t * x->stride[1] + h * x->stride[2] + w * x->stride[3];
-                if (place) meet(y, index, nl_cpu_read(x->data, x->type, tap, n, second), place, n);
+                if (place)
+                    p->vector->meet(y, index, nl_cpu_read(x->data, x->type, tap, n, second), place,
+                                    n);
             }
     nl_cpu_written(p->y->data, p->y->type, to, n, y);
 }
@@ -72,7 +64,8 @@ static nl_status run_index(struct nl_backend *be, const void *prepared,
                              .y = &args->out[0],
                              .index_out = args->out[1].data,
                              .kernel = desc->attr.pool.kernel,
-                             .stride = desc->attr.pool.stride};
+                             .stride = desc->attr.pool.stride,
+                             .vector = nl_cpu_vector_train()};
     (void)prepared;
     nl_cpu_for_tiles(be, job.y->dim[0] * job.y->dim[1] * job.y->dim[2], pool_line, &job,
                      args->workspace, nl_cpu_room(job.x->dim[4]));
@@ -82,18 +75,11 @@ static nl_status run_index(struct nl_backend *be, const void *prepared,
 const struct nl_impl nl_cpu_max_pool_index = {
     .name = "index", .can = can_index, .prepare = nl_cpu_rows_prepare, .run = run_index};
 
-/* dx += dy where the index is `place`. */
-static void give(float *restrict dx, const float *restrict dy, const uint8_t *restrict index,
-                 int place, int64_t n)
+static void give_share(float *restrict dx, const float *restrict dy, float share, bool first,
+                       int64_t n)
 {
 #pragma omp simd
-    for (int64_t c = 0; c < n; c++) dx[c] += index[c] == place ? dy[c] : 0.0f;
-}
-
-static void give_share(float *restrict dx, const float *restrict dy, float share, int64_t n)
-{
-#pragma omp simd
-    for (int64_t c = 0; c < n; c++) dx[c] += dy[c] * share;
+    for (int64_t c = 0; c < n; c++) dx[c] = dy[c] * share + (first ? 0.0f : dx[c]);
 }
 
 /* The output whose window has `tap` on input `from` of one axis; -1 where there is none. */
@@ -110,7 +96,7 @@ static void gather(const struct pool *p, const int64_t in[4], float *dx, float *
     const nl_tensor *y = p->y;
     const int64_t channels = y->dim[4];
     const float share = 1.0f / (float)(kernel[0] * kernel[1] * kernel[2]);
-    memset(dx, 0, (size_t)channels * sizeof *dx);
+    bool first = true;
     for (int a = 0; a < kernel[0]; a++)
         for (int b = 0; b < kernel[1]; b++)
             for (int c = 0; c < kernel[2]; c++) {
@@ -122,11 +108,13 @@ static void gather(const struct pool *p, const int64_t in[4], float *dx, float *
                     nl_cpu_read(y->data, y->type, at(y, in[0], t, h, w), channels, room);
                 const int64_t row = ((in[0] * y->dim[1] + t) * y->dim[2] + h) * y->dim[3] + w;
                 if (p->index)
-                    give(dx, dy, p->index + row * channels, (a * kernel[1] + b) * kernel[2] + c,
-                         channels);
+                    p->vector->give(dx, dy, p->index + row * channels,
+                                    (a * kernel[1] + b) * kernel[2] + c, first, channels);
                 else
-                    give_share(dx, dy, share, channels);
+                    give_share(dx, dy, share, first, channels);
+                first = false;
             }
+    if (first) memset(dx, 0, (size_t)channels * sizeof *dx);
 }
 
 static void gather_line(const void *job, int64_t line, void *scratch)
@@ -157,7 +145,8 @@ static nl_status run_dx(struct nl_backend *be, const void *prepared, const struc
                              .y = &args->in[0],
                              .index = args->in[1].rank ? args->in[1].data : NULL,
                              .kernel = desc->attr.pool.kernel,
-                             .stride = desc->attr.pool.stride};
+                             .stride = desc->attr.pool.stride,
+                             .vector = nl_cpu_vector_train()};
     (void)prepared;
     nl_cpu_for_tiles(be, job.x->dim[0] * job.x->dim[1] * job.x->dim[2], gather_line, &job,
                      args->workspace, nl_cpu_room(job.x->dim[4]));

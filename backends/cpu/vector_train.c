@@ -100,6 +100,29 @@ BODY multiply_body(float *y, const float *a, const float *b, int64_t n)
     for (int64_t i = 0; i < n; i++) y[i] = a[i] * b[i];
 }
 
+BODY meet_body(float *restrict y, uint8_t *restrict index, const float *restrict x, int place,
+               int64_t n)
+{
+#pragma omp simd
+    for (int64_t c = 0; c < n; c++) {
+        const bool wins = x[c] > y[c] || x[c] != x[c];
+        y[c] = wins ? x[c] : y[c];
+        index[c] = wins ? (uint8_t)place : index[c];
+    }
+}
+
+BODY give_body(float *restrict dx, const float *restrict dy, const uint8_t *restrict index,
+               int place, bool first, int64_t n)
+{
+    if (first) {
+#pragma omp simd
+        for (int64_t c = 0; c < n; c++) dx[c] = index[c] == place ? dy[c] : 0.0f;
+        return;
+    }
+#pragma omp simd
+    for (int64_t c = 0; c < n; c++) dx[c] += index[c] == place ? dy[c] : 0.0f;
+}
+
 /* The bodies once more for one instruction set, and their table. */
 #define TABLE(set, target)                                                                         \
     static target void affine_##set(float *y, const float *x, const struct nl_cpu_centred *v,      \
@@ -136,13 +159,24 @@ BODY multiply_body(float *y, const float *a, const float *b, int64_t n)
     {                                                                                              \
         multiply_body(y, a, b, n);                                                                 \
     }                                                                                              \
+    static target void meet_##set(float *y, uint8_t *index, const float *x, int place, int64_t n)  \
+    {                                                                                              \
+        meet_body(y, index, x, place, n);                                                          \
+    }                                                                                              \
+    static target void give_##set(float *dx, const float *dy, const uint8_t *index, int place,     \
+                                  bool first, int64_t n)                                           \
+    {                                                                                              \
+        give_body(dx, dy, index, place, first, n);                                                 \
+    }                                                                                              \
     static const struct nl_cpu_vector_train table_##set = {.affine = affine_##set,                 \
                                                            .bn_dx = bn_dx_##set,                   \
                                                            .dab = dab_##set,                       \
                                                            .moments = moments_##set,               \
                                                            .score_dx = score_dx_##set,             \
                                                            .relu_dx = relu_dx_##set,               \
-                                                           .multiply = multiply_##set}
+                                                           .multiply = multiply_##set,             \
+                                                           .meet = meet_##set,                     \
+                                                           .give = give_##set}
 
 TABLE(sse2, );
 TABLE(avx2, __attribute__((target("avx2,fma"))));

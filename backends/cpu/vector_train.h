@@ -36,6 +36,13 @@ struct nl_cpu_vector_train {
 
     void (*relu_dx)(float *dx, const float *dy, const float *y, int64_t n);
     void (*multiply)(float *y, const float *a, const float *b, int64_t n);
+
+    /* y = x, index = place where x is larger or NaN. */
+    void (*meet)(float *y, uint8_t *index, const float *x, int place, int64_t n);
+
+    /* dx = [dx +] dy where index is place, [dx +] 0 elsewhere; `first` leaves dx out. */
+    void (*give)(float *dx, const float *dy, const uint8_t *index, int place, bool first,
+                 int64_t n);
 };
 
 const struct nl_cpu_vector_train *nl_cpu_vector_train(void);

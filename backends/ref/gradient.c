@@ -92,9 +92,9 @@ static double conv_dw_sum(const struct nl_op_desc *desc, const struct nl_args *a
     return sum;
 }
 
-static void add_to(const nl_tensor *t, int64_t at, double value)
+static void add_to(const nl_tensor *t, int64_t at, double value, bool set)
 {
-    nl_ref_put(t, at, nl_ref_get(t, at) + value);
+    nl_ref_put(t, at, set ? value : nl_ref_get(t, at) + value);
 }
 
 nl_status nl_ref_conv_dw(struct nl_backend *be, const void *prepared, const struct nl_op_desc *desc,
@@ -107,12 +107,12 @@ nl_status nl_ref_conv_dw(struct nl_backend *be, const void *prepared, const stru
     for (int64_t i = 0; i < count; i++) {
         const int64_t spot = i / c, kw = dw->dim[3], kh = dw->dim[2], kt = dw->dim[1];
         const int64_t tap[3] = {spot / kw / kh % kt, spot / kw % kh, spot % kw};
-        add_to(dw, i, conv_dw_sum(desc, args, tap, spot / kw / kh / kt, i % c));
+        add_to(dw, i, conv_dw_sum(desc, args, tap, spot / kw / kh / kt, i % c), desc->attr.conv.set);
     }
     for (int64_t k = 0; db->rank && k < db->dim[0]; k++) {
         double sum = 0;
         for (int64_t row = 0; row < rows; row++) sum += nl_ref_get(dy, nl_ref_row(dy, row) + k);
-        add_to(db, k, sum);
+        add_to(db, k, sum, desc->attr.conv.set);
     }
     return NL_OK;
 }

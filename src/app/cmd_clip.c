@@ -1,5 +1,6 @@
 #include "src/app/command.h"
 #include "src/app/inputs.h"
+#include "src/app/outputs.h"
 #include "src/app/viewspec.h"
 #include "src/core/memory.h"
 #include "src/tensor/npy.h"

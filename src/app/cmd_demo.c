@@ -3,6 +3,7 @@
  * is printed as one could type it. */
 #include "src/app/command.h"
 #include "src/app/demo_data.h"
+#include "src/app/demo_scene.h"
 #include "src/app/signals.h"
 #include "src/core/file.h"
 #include "src/core/log.h"
@@ -14,13 +15,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TRAIN = 120, VAL = 8, TEST = 40, BATCH = 16, EPOCHS = 15, WORDS = 64, WORD = 4200 };
+enum { TRAIN = 120, BATCH = 16, EPOCHS = 15, WORDS = 16, WORD = 4200 };
 
 struct demo {
     struct nl_run *run;
     const char *folder;
     double difficulty;
-    int epochs;
+    int epochs, videos; /* videos: of a class to train on */
     char *words[WORDS]; /* of the command at hand */
     int n_words;
 };
@@ -44,26 +45,57 @@ static void forget(struct demo *d)
     while (d->n_words > 0) nl_free(d->words[--d->n_words]);
 }
 
-/* The flags that every command of the demo has in common. */
-static nl_status add_common(struct demo *d)
+static int at_least_1(int n)
 {
-    static const char *const sets[] = {
-        "MODEL.width=8",        "MODEL.num_classes=8",         "TRAIN.crop_size=64",
-        "TRAIN.dropout_rate=0", "TRAIN.jitter_scales=[64,64]", "VALID.crop_size=64",
-        "TRAIN.num_gpus=1",     "VALID.jitter_scales=[64,64]", "TEST.crop_size=64",
-        "TEST.batch_size=8",    "TEST.jitter_scales=[64,64]",  "INFER.crop_size=64",
-        "TRAIN.batch_size=16",  "INFER.jitter_scales=[64,64]", "TRAIN.num_reader_threads=2",
-        "VALID.batch_size=16",  "VALID.num_reader_threads=2"};
-    for (size_t i = 0; i < NL_COUNT(sets); i++) NL_TRY(add(d, "--set=%s", sets[i]));
-    return add(d, "--set=INFER.kinetics_labels=%s/labels.json", d->folder);
+    return n > 1 ? n : 1;
 }
 
-/* Runs the command made of the words; prints it first, but for the common flags. */
+/* What all commands of the demo have in common. */
+static nl_status write_config(const struct demo *d)
+{
+    const int steps = d->epochs * (d->videos * NL_DEMO_CLASSES / BATCH);
+    const int first = at_least_1(steps * 6 / 10), second = at_least_1(steps / 4);
+    struct nl_file_write w;
+    char path[WORD];
+    snprintf(path, sizeof path, "%s/config.yaml", d->folder);
+    NL_TRY(nl_file_write_begin(&w, path));
+    fprintf(w.file,
+            "# A narrow network on clips of 8 frames of %d x %d pixels, made by `nonlocal demo`.\n"
+            "MODEL: {width: 8, num_classes: %d}\n",
+            NL_DEMO_SIDE, NL_DEMO_SIDE, NL_DEMO_CLASSES);
+    fprintf(w.file,
+            "TRAIN: {crop_size: 64, jitter_scales: [64, 64], dropout_rate: 0, batch_size: %d,\n"
+            "        num_gpus: 1, num_reader_threads: 2, learning_rate: 0.1, epoch: %d,\n"
+            "        step_sizes: [%d, %d, %d]}\n",
+            BATCH, d->epochs, first, second, at_least_1(steps - first - second));
+    fprintf(w.file,
+            "VALID: {crop_size: 64, jitter_scales: [64, 64], batch_size: %d,\n"
+            "        num_reader_threads: 2}\n"
+            "TEST: {crop_size: 64, jitter_scales: [64, 64], batch_size: 8}\n"
+            "INFER: {crop_size: 64, jitter_scales: [64, 64]}\n",
+            BATCH);
+    return nl_file_write_commit(&w);
+}
+
+/* As a shell takes it. */
+static void print_word(const char *word)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "_=/.,:+-";
+    if (word[strspn(word, plain)] == '\0') {
+        printf(" %s", word);
+        return;
+    }
+    printf(" '");
+    for (; *word; word++) printf(*word == '\'' ? "'\\''" : "%c", *word);
+    printf("'");
+}
+
+/* Runs the command made of the words, and prints it first. */
 static nl_status run_words(struct demo *d, const char *name)
 {
     printf("\n$ nonlocal %s", name);
-    for (int i = 0; i < d->n_words; i++)
-        if (strncmp(d->words[i], "--set=", 6) != 0) printf(" %s", d->words[i]);
+    for (int i = 0; i < d->n_words; i++) print_word(d->words[i]);
     printf("\n");
     fflush(stdout);
     const int status = nl_run_command(name, d->n_words, d->words);
@@ -77,9 +109,9 @@ static nl_status make_data(const struct demo *d)
 {
     const struct nl_demo_spec spec = {
         .folder = d->folder,
-        .train = TRAIN,
-        .val = VAL,
-        .test = TEST,
+        .train = d->videos,
+        .val = d->videos / 15 + 1,
+        .test = d->videos / 3,
         .seed = d->run->args.has_seed ? (uint64_t)d->run->args.seed : 1,
         .difficulty = d->difficulty,
         .threads = d->run->args.threads ? (int)d->run->args.threads : 2};
@@ -91,15 +123,10 @@ static nl_status make_data(const struct demo *d)
 
 static nl_status train(struct demo *d, const char *kind, bool blocks)
 {
-    const int steps = d->epochs * (TRAIN * 8 / BATCH);
-    NL_TRY(add_common(d));
+    NL_TRY(add(d, "--config=%s/config.yaml", d->folder));
     NL_TRY(add(d, "--set=TRAIN.filelist=%s/train.txt", d->folder));
     NL_TRY(add(d, "--set=VALID.filelist=%s/val.txt", d->folder));
-    NL_TRY(add(d, "--set=TRAIN.step_sizes=[%d,%d,%d]", steps * 6 / 10, steps / 4,
-               steps - steps * 6 / 10 - steps / 4));
     if (!blocks) NL_TRY(add(d, "--blocks={}"));
-    NL_TRY(add(d, "--epoch=%d", d->epochs));
-    NL_TRY(add(d, "--learning_rate=0.1"));
     NL_TRY(add(d, "--valid_interval=%d", d->epochs));
     NL_TRY(add(d, "--log_interval=60"));
     NL_TRY(add(d, "--seed=%lld", (long long)(d->run->args.has_seed ? d->run->args.seed : 1)));
@@ -127,7 +154,7 @@ static nl_status read_top1(const char *path, double *top1)
 static nl_status evaluate(struct demo *d, const char *kind, const char *list, double *top1)
 {
     char path[WORD];
-    NL_TRY(add_common(d));
+    NL_TRY(add(d, "--config=%s/config.yaml", d->folder));
     NL_TRY(add(d, "--weights=%s/%s/NONLOCAL.safetensors", d->folder, kind));
     NL_TRY(add(d, "--filelist=%s/%s.txt", d->folder, list));
     NL_TRY(add(d, "--views=3x1"));
@@ -139,10 +166,11 @@ static nl_status evaluate(struct demo *d, const char *kind, const char *list, do
 
 static nl_status predict(struct demo *d)
 {
-    NL_TRY(add_common(d));
+    NL_TRY(add(d, "--config=%s/config.yaml", d->folder));
     NL_TRY(add(d, "--weights=%s/blocks/NONLOCAL.safetensors", d->folder));
     NL_TRY(add(d, "--views=3x1"));
     NL_TRY(add(d, "--infer_topk=3"));
+    NL_TRY(add(d, "--set=INFER.kinetics_labels=%s/labels.json", d->folder));
     NL_TRY(add(d, "%s/circling/test_0000.mp4", d->folder));
     return run_words(d, "predict");
 }
@@ -151,6 +179,7 @@ static nl_status everything(struct demo *d)
 {
     double blocks, plain, still;
     NL_TRY(make_data(d));
+    NL_TRY(write_config(d));
     NL_TRY(train(d, "blocks", true));
     NL_TRY(evaluate(d, "blocks", "test", &blocks));
     NL_TRY(evaluate(d, "blocks", "repeat", &still));
@@ -167,7 +196,7 @@ static nl_status everything(struct demo *d)
 
 nl_status nl_cmd_demo(struct nl_run *run)
 {
-    struct demo d = {.run = run, .folder = run->args.save_dir, .epochs = EPOCHS};
+    struct demo d = {.run = run, .folder = run->args.save_dir, .epochs = EPOCHS, .videos = TRAIN};
     char *end = NULL;
     if (!d.folder) d.folder = "nonlocal-demo";
     NL_REQUIRE(strlen(d.folder) < 2000, NL_EUSAGE, "--save_dir: the name is too long");
@@ -178,6 +207,7 @@ nl_status nl_cmd_demo(struct nl_run *run)
     }
     if (nl_settings_origin(&run->settings, "TRAIN.epoch") == NL_BY_FLAG)
         d.epochs = run->settings.config.train.epoch;
+    if (run->args.videos) d.videos = (int)run->args.videos;
     nl_signals_watch();
     const nl_status st = everything(&d);
     forget(&d);

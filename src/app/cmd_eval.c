@@ -1,7 +1,9 @@
 #include "reader/stream.h"
 #include "src/app/command.h"
 #include "src/app/eval.h"
+#include "src/app/jobs.h"
 #include "src/app/lists.h"
+#include "src/app/outputs.h"
 #include "src/app/progress.h"
 #include "src/app/signals.h"
 #include "src/app/viewspec.h"
@@ -31,7 +33,7 @@ struct run_of_list {
     struct waiting *waiting;
     float *clips;
     double *probability;
-    int batch, filled, broken;
+    int batch, filled;
     int64_t right;
     struct nl_progress progress;
 };
@@ -79,25 +81,6 @@ static void warn_size(const struct run_of_list *r)
                 (long long)said, r->e.inputs.count);
 }
 
-static nl_status make_jobs(struct run_of_list *r)
-{
-    const struct nl_eval *e = &r->e;
-    const int count = e->inputs.count - e->done;
-    NL_TRY(nl_calloc((size_t)count + 1, sizeof *r->jobs, &r->jobs));
-    for (int i = 0; i < count; i++) {
-        const struct nl_input *input = &e->inputs.list[e->done + i];
-        struct nl_view_request *requests = NULL;
-        r->jobs[i] = (struct nl_stream_job){.path = input->path, .n_requests = input->n_views};
-        if (!input->views) continue;
-        NL_TRY(nl_calloc((size_t)input->n_views, sizeof *requests, &requests));
-        for (int k = 0; k < input->n_views; k++)
-            requests[k] =
-                (struct nl_view_request){input->views[k].temporal, input->views[k].spatial};
-        r->jobs[i].requests = requests;
-    }
-    return NL_OK;
-}
-
 static nl_status make_buffers(struct run_of_list *r)
 {
     const struct nl_view_spec *s = &r->e.spec;
@@ -128,7 +111,7 @@ static nl_status prepare(struct run_of_list *r)
     warn_size(r);
     NL_TRY(nl_folder_ready("--save_dir", e->folder));
     NL_TRY(nl_eval_journal_open(e, weights));
-    NL_TRY(make_jobs(r));
+    NL_TRY(nl_jobs_new(&e->inputs, e->done, &r->jobs));
     r->batch = sampling_of(r)->batch_size;
     const struct nl_geometry at = {r->batch, e->spec.length, e->spec.crop, e->spec.crop};
     NL_TRY(nl_engine_open(&r->engine, &r->session, &at, NULL));
@@ -324,13 +307,7 @@ static void clear(struct run_of_list *r)
 {
     struct nl_eval *e = &r->e;
     nl_stream_close(r->stream);
-    const int jobs = e->inputs.count - (e->done < e->inputs.count ? e->done : 0);
-    for (int i = 0; r->jobs && i < jobs; i++) {
-        struct nl_view_request *requests = NULL;
-        memcpy(&requests, &r->jobs[i].requests, sizeof requests); /* ours, const for the reader */
-        nl_free(requests);
-    }
-    nl_free(r->jobs);
+    nl_jobs_free(r->jobs);
     if (e->journal) fclose(e->journal);
     for (int i = 0; e->all && i < e->inputs.count; i++) nl_verdict_clear(&e->all[i]);
     nl_free(e->all);

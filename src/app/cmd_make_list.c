@@ -1,7 +1,7 @@
 /* `nonlocal make-list`: lists, labels and a configuration fragment from a folder per class. */
 #include "src/app/command.h"
 #include "src/app/inputs.h"
-#include "src/app/lists.h"
+#include "src/app/outputs.h"
 #include "src/core/file.h"
 #include "src/core/log.h"
 #include "src/core/memory.h"

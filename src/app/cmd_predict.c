@@ -1,6 +1,6 @@
-#include "reader/stream.h"
 #include "src/app/command.h"
-#include "src/app/inputs.h"
+#include "src/app/jobs.h"
+#include "src/app/outputs.h"
 #include "src/app/progress.h"
 #include "src/app/result.h"
 #include "src/app/session.h"
@@ -71,21 +71,10 @@ static nl_status find_inputs(struct predict *p)
 static nl_status make_jobs(struct predict *p)
 {
     const int all = p->spec.positions * p->spec.crops;
-    NL_TRY(nl_calloc((size_t)p->inputs.count, sizeof *p->jobs, &p->jobs));
+    for (int i = 0; i < p->inputs.count; i++)
+        p->views_total += p->inputs.list[i].views ? p->inputs.list[i].n_views : all;
     NL_TRY(nl_calloc((size_t)p->inputs.count, sizeof *p->tallies, &p->tallies));
-    for (int i = 0; i < p->inputs.count; i++) {
-        const struct nl_input *input = &p->inputs.list[i];
-        p->jobs[i] = (struct nl_stream_job){.path = input->path, .n_requests = input->n_views};
-        p->views_total += input->views ? input->n_views : all;
-        if (!input->views) continue;
-        struct nl_view_request *requests = NULL;
-        NL_TRY(nl_calloc((size_t)input->n_views, sizeof *requests, &requests));
-        for (int k = 0; k < input->n_views; k++)
-            requests[k] =
-                (struct nl_view_request){input->views[k].temporal, input->views[k].spatial};
-        p->jobs[i].requests = requests;
-    }
-    return NL_OK;
+    return nl_jobs_new(&p->inputs, 0, &p->jobs);
 }
 
 static nl_status open_json(struct predict *p)
@@ -270,14 +259,11 @@ static nl_status finish(struct predict *p, nl_status st)
 static void clear(struct predict *p)
 {
     nl_stream_close(p->stream);
-    for (int i = 0; p->jobs && i < p->inputs.count; i++) {
-        struct nl_view_request *requests = NULL;
-        memcpy(&requests, &p->jobs[i].requests, sizeof requests); /* ours, const for the reader */
-        nl_free(requests);
-        nl_free(p->tallies ? p->tallies[i].sum : NULL);
-        nl_free(p->tallies ? p->tallies[i].message : NULL);
+    for (int i = 0; p->tallies && i < p->inputs.count; i++) {
+        nl_free(p->tallies[i].sum);
+        nl_free(p->tallies[i].message);
     }
-    nl_free(p->jobs);
+    nl_jobs_free(p->jobs);
     nl_free(p->tallies);
     nl_free(p->waiting);
     nl_free(p->clips);

@@ -32,20 +32,29 @@ static nl_status check_batches(const struct nl_config *config)
     return NL_OK;
 }
 
-/* --scale_lr: the configured rate and boundaries were meant for the file's or original's batch. */
+static bool is_from_checkpoint(const struct nl_run *run, const char *key)
+{
+    return nl_settings_origin(&run->settings, key) == NL_BY_CHECKPOINT;
+}
+
+/* --scale_lr: the configured rate and boundaries were meant for the file's or original's batch. Those
+ * of a checkpoint were scaled before. */
 static void scale_rate(struct nl_run *run)
 {
     enum { PUBLISHED = 64 };
     struct nl_config *config = &run->settings.config;
+    const struct nl_config before = *config;
     const int batch = config->train.sampling.batch_size;
-    const double before = config->train.learning_rate;
-    const int64_t first = config->train.step_sizes[0];
     if (!run->args.scale_lr || batch == PUBLISHED) return;
     nl_schedule_scale(config, PUBLISHED, batch);
+    if (is_from_checkpoint(run, "TRAIN.learning_rate"))
+        config->train.learning_rate = before.train.learning_rate;
+    if (is_from_checkpoint(run, "TRAIN.step_sizes"))
+        memcpy(config->train.step_sizes, before.train.step_sizes, sizeof before.train.step_sizes);
     nl_note("scale_lr: batch %d for %d: learning rate %g for %g, first phase %" PRId64
             " steps for %" PRId64,
-            batch, (int)PUBLISHED, config->train.learning_rate, before, config->train.step_sizes[0],
-            first);
+            batch, (int)PUBLISHED, config->train.learning_rate, before.train.learning_rate,
+            config->train.step_sizes[0], before.train.step_sizes[0]);
 }
 
 static uint64_t seed_of(const struct nl_flags *args)

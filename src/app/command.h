@@ -41,7 +41,7 @@ struct nl_flags {
     const char *config, *weights, *json, *views, *input, *output, *layer, *to, *from, *mode, *shape;
     const char *pretrain, *resume, *save_dir, *rescore, *difficulty, *split, *bad;
     int64_t threads, seed, log_interval, infer_topk, temporal, spatial, batch, crop, repeat;
-    int64_t valid_interval, save_steps, batches;
+    int64_t valid_interval, save_steps, batches, videos;
     bool fix_random_seed, scale_lr, early_stop, force, decode;
     int64_t short_side, key_interval;
     bool has_seed, per_op, bare_json, train, backward, allow_missing, markdown, help;

@@ -76,6 +76,8 @@ static const struct nl_flag flags[] = {
     FIELD("difficulty", TEXT, DEMO, difficulty,
           "0 to 1: noise, distractors, paler and smaller objects; default 0"),
     KEY("epoch", KEY, DEMO, "TRAIN.epoch", "passes over the videos; default 15"),
+    NUMBER("videos", DEMO, videos, 3, 10000,
+           "training videos a class, a third as many to test; default 120"),
     FIELD("save_dir", PATH, TRAIN | EVAL, save_dir,
           "folder of what is written; default data/checkpoints, of eval data/evaluate_results"),
     KEY("filelist", KEY_PATH, EVAL, "TEST.filelist",

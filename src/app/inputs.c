@@ -181,15 +181,6 @@ nl_status nl_inputs_add_list(struct nl_inputs *inputs, const char *path)
     return st;
 }
 
-nl_status nl_is_no_input(const char *flag, const char *output, const char *input)
-{
-    struct stat one, two;
-    if (!output || !input || stat(output, &one) != 0 || stat(input, &two) != 0) return NL_OK;
-    NL_REQUIRE(!S_ISREG(one.st_mode) || one.st_dev != two.st_dev || one.st_ino != two.st_ino,
-               NL_EUSAGE, "%s: %s would be written over the input %s", flag, output, input);
-    return NL_OK;
-}
-
 void nl_inputs_clear(struct nl_inputs *inputs)
 {
     for (int i = 0; i < inputs->count; i++) {

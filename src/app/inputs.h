@@ -40,9 +40,6 @@ nl_status nl_inputs_add_path(struct nl_inputs *inputs, const char *path) NL_MUST
  * NL_EUSAGE with file and line. */
 nl_status nl_inputs_add_list(struct nl_inputs *inputs, const char *path) NL_MUST_CHECK;
 
-/* NL_EUSAGE where what `flag` would write, `output`, is the file `input`; either may be NULL. */
-nl_status nl_is_no_input(const char *flag, const char *output, const char *input) NL_MUST_CHECK;
-
 void nl_inputs_clear(struct nl_inputs *inputs);
 
 #endif

@@ -1,4 +1,4 @@
-/* lists.h - what is wrong with a list of labelled videos, and folders that results go to. */
+/* lists.h - what is wrong with a list of labelled videos. */
 #ifndef NL_LISTS_H
 #define NL_LISTS_H
 
@@ -10,8 +10,5 @@ nl_status nl_list_check_labels(const struct nl_inputs *inputs, const char *list,
 
 /* NL_EUSAGE with both lines for a path that comes twice. */
 nl_status nl_list_check_twice(const struct nl_inputs *inputs, const char *list) NL_MUST_CHECK;
-
-/* Makes the folder with those above it and tries to write there. NL_EUSAGE naming `flag`. */
-nl_status nl_folder_ready(const char *flag, const char *folder) NL_MUST_CHECK;
 
 #endif

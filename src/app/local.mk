@@ -8,6 +8,6 @@ nonlocal_SOURCES += %D%/main.c %D%/command.h %D%/args.c %D%/flags.c %D%/flags.h 
 	%D%/bench_train.c %D%/bench_train.h %D%/train.h %D%/train_data.c %D%/train_folder.c \
 	%D%/train_log.c %D%/checkpoint.c %D%/validate.c %D%/precise_bn.c %D%/cmd_bn_recompute.c \
 	%D%/events.c %D%/events.h %D%/cmd_train.c %D%/cmd_eval.c %D%/eval.h %D%/eval_journal.c %D%/eval_report.c \
-	%D%/eval_rescore.c %D%/lists.c %D%/lists.h \
+	%D%/eval_rescore.c %D%/lists.c %D%/lists.h %D%/outputs.c %D%/outputs.h %D%/jobs.c %D%/jobs.h \
 	%D%/crew.c %D%/crew.h %D%/demo_scene.c %D%/demo_scene.h %D%/demo_data.c %D%/demo_data.h \
 	%D%/cmd_demo.c %D%/cmd_make_list.c %D%/cmd_check_data.c %D%/cmd_prepare.c %D%/reencode.c %D%/reencode.h

@@ -32,7 +32,7 @@ struct nl_train {
     int64_t steps_per_epoch, steps; /* of the whole run */
     FILE *jsonl;
     struct nl_events *events;
-    double data_seconds, compute_seconds, start; /* of this process */
+    double start; /* of this process */
     int64_t start_step;
 };
 

@@ -1,6 +1,6 @@
 /* save_dir: made, tried, and told from that of another run. */
 #include "reader/hash.h"
-#include "src/app/lists.h"
+#include "src/app/outputs.h"
 #include "src/app/train.h"
 #include "src/core/file.h"
 #include "src/core/log.h"

@@ -34,14 +34,27 @@ static nl_status give(const struct site *s, nl_op op, const union nl_attr *attr,
     return nl_gradient_add(s->d, s->node.in[to], dx[0]);
 }
 
+/* Filters that other nodes make: their gradient is a value as any other. */
+static nl_status made_filters(const struct site *s, union nl_attr *attr)
+{
+    const nl_value in[2] = {s->node.in[0], s->dy};
+    nl_value out[NL_MAX_OUT];
+    attr->conv.set = true;
+    NL_TRY(nl_gradient_append(s->d, NL_OP_CONV_DW, attr, in, 2, out));
+    NL_TRY(nl_gradient_add(s->d, s->node.in[1], out[0]));
+    return attr->conv.bias ? nl_gradient_add(s->d, s->node.in[2], out[1]) : NL_OK;
+}
+
 static nl_status conv_filters(const struct site *s)
 {
+    const struct nl_value_info *values = s->d->g->values;
     const nl_value in[2] = {s->node.in[0], s->dy};
     union nl_attr attr = s->node.attr;
     nl_value out[2];
     char name[160];
     attr.conv.bias = s->node.in[2] != NL_NONE;
     extent_of(s, s->node.in[1], attr.conv.extent);
+    if (values[values[s->node.in[1]].base].kind == NL_VALUE_NODE) return made_filters(s, &attr);
     NL_TRY(nl_gradient_memory(s->d, s->node.in[1], &out[0]));
     if (attr.conv.bias) NL_TRY(nl_gradient_memory(s->d, s->node.in[2], &out[1]));
     snprintf(name, sizeof name, "%.120s_conv_dw%d", s->node.name, s->d->n_names++);

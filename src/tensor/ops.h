@@ -51,7 +51,7 @@
  * conv_dx    dy, w as of conv, residual like dx -> dx [N,T,H,W,C] (T,H,W from attr.conv.extent):
  *            transposed convolution of dy, + residual. dx == residual is allowed.
  * conv_dw    x, dy -> dw [K,kt,kh,kw,C] (kernel from attr.conv.extent) and, with attr.conv.bias,
- *            dbias [K]: adds to both.
+ *            dbias [K]: adds to both; writes both with attr.conv.set.
  * max_pool_dx  dy, index -> dx (attr.pool.extent); avg_pool_dx likewise without index.
  * affine_dab x, dy [...,C] -> da = sum dy * x, db = sum dy over all but C, in double. With a and b
  *            dy counts only where x * a + b > 0: the ReLU after the affine.
@@ -103,6 +103,7 @@ union nl_attr {
         int stride[3], pad[3]; /* t, h, w */
         bool relu;
         bool bias;     /* conv_dw: dbias too */
+        bool set;      /* conv_dw: writes what it else adds */
         int extent[3]; /* conv_dx: of dx; conv_dw: of the kernel */
     } conv;
     struct {

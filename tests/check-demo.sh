@@ -1,0 +1,36 @@
+#!/bin/sh
+# check-demo.sh: a demo of a few videos says what it does as one can type it, and ends with its table.
+set -u
+program=${NL_PROGRAM:?}
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+failed=0
+
+fail() {
+    echo "FAILED: $*"
+    failed=1
+}
+
+set -- --save_dir="$folder/a demo" --videos=6 --epoch=1 --threads=2
+"$program" demo "$@" >"$folder/log" 2>&1 || fail "the demo ended with status $?"
+for line in 'with non-local blocks  *[01]\.[0-9]' 'without  *[01]\.[0-9]' \
+    'with, one frame repeated  *[01]\.[0-9]' 'TOP1_ACC: '; do
+    grep -q "$line" "$folder/log" || fail "no line like: $line"
+done
+test "$(grep -c '^\$ nonlocal' "$folder/log")" = 6 || fail "six commands were to be printed"
+
+# Each of its evaluations, typed again into another folder, gives the same accuracy.
+# shellcheck disable=SC2016 # expanded when it is typed
+grep '^\$ nonlocal eval' "$folder/log" | sed -e 's/^\$ nonlocal/"$program"/' \
+    -e "s/\(--save_dir=[^']*\)/\1-again/" >"$folder/typed"
+while read -r line; do
+    eval "$line" >>"$folder/log2" 2>&1 || fail "this was printed, but fails: $line"
+done <"$folder/typed"
+grep '^TOP1_ACC' "$folder/log" >"$folder/one"
+grep '^TOP1_ACC' "$folder/log2" >"$folder/two"
+cmp -s "$folder/one" "$folder/two" || fail "typed again, the evaluations say something else"
+
+"$program" demo --save_dir="$folder/b" --videos=2 >"$folder/log3" 2>&1 &&
+    fail "two videos a class were taken"
+test "$failed" = 0 || cat "$folder/log"
+exit "$failed"
