@@ -148,6 +148,7 @@ static const struct nl_impl *const product_list[] = {&nl_cpu_product_widened, &n
  * reached only when they are asked for by name. */
 static const struct nl_impl *const pairwise_list[] = {&nl_cpu_pairwise_sorted_widened,
                                                       &nl_cpu_pairwise_reassociated_widened,
+                                                      &nl_cpu_pairwise_half,
                                                       &nl_cpu_pairwise_packed_widened,
                                                       &nl_cpu_pairwise_tiled_widened,
                                                       &nl_cpu_pairwise_sorted_forced_widened,

@@ -43,7 +43,7 @@ extern const struct nl_impl nl_cpu_conv_avx512bf16, nl_cpu_conv_avx512, nl_cpu_c
     nl_cpu_pairwise_tiled, nl_cpu_pairwise_sorted_forced, nl_cpu_pairwise_reassociated_forced;
 
 /* The same on BF16 (widened.c). */
-extern const struct nl_impl nl_cpu_product_widened, nl_cpu_pairwise_sorted_widened,
+extern const struct nl_impl nl_cpu_product_widened, nl_cpu_pairwise_half, nl_cpu_pairwise_sorted_widened,
     nl_cpu_pairwise_reassociated_widened, nl_cpu_pairwise_packed_widened,
     nl_cpu_pairwise_tiled_widened, nl_cpu_pairwise_sorted_forced_widened,
     nl_cpu_pairwise_reassociated_forced_widened, nl_cpu_pairwise_dx_sorted_widened,

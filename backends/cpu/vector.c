@@ -52,6 +52,11 @@ static void narrow_sse2(uint16_t *y, const float *x, int64_t n)
     narrow(y, x, n);
 }
 
+static void pair_sse2(uint16_t *y, const uint16_t *a, const uint16_t *b, int64_t n)
+{
+    pair(y, a, b, n);
+}
+
 static const struct nl_cpu_vector sse2 = {
     .name = "sse2",
     .combine = combine_sse2,
@@ -63,6 +68,7 @@ static const struct nl_cpu_vector sse2 = {
     .scale = scale_sse2,
     .widen = widen_sse2,
     .narrow = narrow_sse2,
+    .pair = pair_sse2,
     .affinity = affinity_sse2,
 };
 
@@ -119,6 +125,11 @@ static AVX2 void narrow_avx2(uint16_t *y, const float *x, int64_t n)
     narrow(y, x, n);
 }
 
+static AVX2 void pair_avx2(uint16_t *y, const uint16_t *a, const uint16_t *b, int64_t n)
+{
+    pair(y, a, b, n);
+}
+
 static const struct nl_cpu_vector avx2 = {
     .name = "avx2",
     .combine = combine_avx2,
@@ -130,6 +141,7 @@ static const struct nl_cpu_vector avx2 = {
     .scale = scale_avx2,
     .widen = widen_avx2,
     .narrow = narrow_avx2,
+    .pair = pair_avx2,
     .affinity = affinity_avx2,
 };
 
@@ -187,6 +199,11 @@ static AVX512 void narrow_avx512(uint16_t *y, const float *x, int64_t n)
     narrow(y, x, n);
 }
 
+static AVX512 void pair_avx512(uint16_t *y, const uint16_t *a, const uint16_t *b, int64_t n)
+{
+    pair(y, a, b, n);
+}
+
 static const struct nl_cpu_vector avx512 = {
     .name = "avx512",
     .combine = combine_avx512,
@@ -198,6 +215,7 @@ static const struct nl_cpu_vector avx512 = {
     .scale = scale_avx512,
     .widen = widen_avx512,
     .narrow = narrow_avx512,
+    .pair = pair_avx512,
     .affinity = affinity_avx512,
 };
 

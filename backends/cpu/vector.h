@@ -33,6 +33,9 @@ struct nl_cpu_vector {
     void (*widen)(float *y, const uint16_t *x, int64_t n);
     void (*narrow)(uint16_t *y, const float *x, int64_t n);
 
+    /* y = a[0] b[0] a[1] b[1] ...: two rows of BF16 as pairs. */
+    void (*pair)(uint16_t *y, const uint16_t *a, const uint16_t *b, int64_t n);
+
     /* y = f(x - shift); returns the sum of y. y may be x. */
     float (*affinity)(float *y, const float *x, nl_affinity f, float shift, int64_t n);
 };

@@ -119,6 +119,16 @@ NL_BODY void narrow(uint16_t *restrict y, const float *restrict x, int64_t n)
     for (int64_t i = 0; i < n; i++) y[i] = nl_float_to_bf16(x[i]);
 }
 
+NL_BODY void pair(uint16_t *restrict y, const uint16_t *restrict a, const uint16_t *restrict b,
+                  int64_t n)
+{
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) {
+        y[2 * i] = a[i];
+        y[2 * i + 1] = b[i];
+    }
+}
+
 NL_BODY float affinity(float *y, const float *x, nl_affinity f, float shift, int64_t n)
 {
     const float floor = f == NL_F_RELU ? 0.0f : -INFINITY;
