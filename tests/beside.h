@@ -17,14 +17,25 @@ static inline bool has_bf16(nl_op op)
     return true;
 }
 
+static inline bool are_filters(nl_op op, bool out, int i)
+{
+    if (out) return op == NL_OP_CONV_DW && i == 0;
+    return (op == NL_OP_CONV || op == NL_OP_CONV_DX) && i == 1;
+}
+
 /* The type of tensor `t`, number `i` of the op's inputs or outputs, where activations are `real`:
  * vectors, filters and the rows of pairwise are F32 beside BF16. */
 static inline nl_type type_beside(nl_op op, const nl_tensor *t, bool out, int i, nl_type real)
 {
-    const bool conv = op == NL_OP_CONV || op == NL_OP_CONV_DX;
-    const bool filters = out ? op == NL_OP_CONV_DW && i == 0 : conv && i == 1;
-    const bool beside = filters || t->rank == 1 || t->rank == 3;
+    const bool beside = are_filters(op, out, i) || t->rank == 1 || t->rank == 3;
     return beside ? nl_type_of_sums(real) : real;
+}
+
+/* Whether its numbers are to be such that BF16 holds them: activations, and inputs that kernels may
+ * round to BF16, so that runs in BF16 and in double see the same numbers. */
+static inline bool is_rounded(nl_op op, const nl_tensor *t, bool out, int i)
+{
+    return type_beside(op, t, out, i, NL_BF16) == NL_BF16 || (!out && are_filters(op, out, i));
 }
 
 static inline double to_bf16(double value)

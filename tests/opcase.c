@@ -68,7 +68,7 @@ static void fill(const struct op_case *c, int input, struct buffer *b)
         b->host[i] = draw(variance ? FILL_POSITIVE : c->fill, &rng);
     for (int64_t i = 0; c->given[input] && i < nl_tensor_count(view); i++)
         b->host[place(view, i)] = c->given[input][i];
-    if (c->coarse && type_beside(c->desc.op, view, false, input, NL_BF16) == NL_BF16)
+    if (c->coarse && is_rounded(c->desc.op, view, false, input))
         for (int64_t i = 0; i < b->elements; i++) b->host[i] = to_bf16(b->host[i]);
 }
 

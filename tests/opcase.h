@@ -42,7 +42,7 @@ struct op_case {
     const double *given[NL_MAX_IN]; /* dense input values; NULL: random */
 };
 
-/* One rounding to BF16 of the result, one of each filter or affinity. */
+/* One rounding to BF16 of the result, one of each affinity (2^-9 each). */
 #define OP_TOLERANCE_BF16 0x1p-8
 
 /* A few roundings of a sum of up to some hundred products accumulated in float. */

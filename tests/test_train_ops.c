@@ -259,8 +259,8 @@ static struct nl_op_desc describe(const struct op_case *c, nl_type real)
 static bool is_coarse(const struct nl_op_desc *desc, bool out, int i, struct mode mode)
 {
     const nl_tensor *t = out ? &desc->out[i] : &desc->in[i];
-    return mode.coarse && t->type == mode.real &&
-           type_beside(desc->op, t, out, i, NL_BF16) == NL_BF16;
+    const bool real = t->type == mode.real || t->type == nl_type_of_sums(mode.real);
+    return mode.coarse && real && is_rounded(desc->op, t, out, i);
 }
 
 static void run_kernel(struct nl_backend *be, struct nl_kernel *kernel, struct mode mode,

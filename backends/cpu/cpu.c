@@ -103,7 +103,6 @@ ROWS(relu);
 ROWS(softmax);
 ROWS(mean);
 ROWS(map);
-ROWS(cast);
 ROWS(relu_dx);
 ROWS(mul);
 PLAIN(outer_sum);
@@ -124,6 +123,7 @@ static const struct nl_impl *const max_pool_list[] = {&max_pool, &nl_cpu_max_poo
 static const struct nl_impl affine = {
     .name = "rows", .can = nl_cpu_can_half, .prepare = nl_cpu_rows_prepare, .run = nl_cpu_affine};
 static const struct nl_impl *const affine_list[] = {&affine, &nl_cpu_affine_centred, NULL};
+static const struct nl_impl *const cast_list[] = {&nl_cpu_cast, NULL};
 static const struct nl_impl *const affine_dab_list[] = {&nl_cpu_affine_dab, NULL};
 static const struct nl_impl *const bn_dx_list[] = {&nl_cpu_bn_dx, NULL};
 static const struct nl_impl *const bn_sums_list[] = {&nl_cpu_bn_sums, NULL};

@@ -30,11 +30,11 @@ static inline size_t nl_cpu_room(int64_t columns)
 }
 
 nl_cpu_run_fn nl_cpu_max_pool, nl_cpu_avg_pool, nl_cpu_affine, nl_cpu_add, nl_cpu_relu,
-    nl_cpu_softmax, nl_cpu_mean, nl_cpu_map, nl_cpu_cast, nl_cpu_outer_sum, nl_cpu_conv_fold;
+    nl_cpu_softmax, nl_cpu_mean, nl_cpu_map, nl_cpu_outer_sum, nl_cpu_conv_fold;
 
 /* Training. */
 nl_cpu_run_fn nl_cpu_sgd, nl_cpu_accumulate, nl_cpu_relu_dx, nl_cpu_mul;
-extern const struct nl_impl nl_cpu_affine_centred, nl_cpu_affine_dab, nl_cpu_bn_dx, nl_cpu_bn_sums,
+extern const struct nl_impl nl_cpu_cast, nl_cpu_affine_centred, nl_cpu_affine_dab, nl_cpu_bn_dx, nl_cpu_bn_sums,
     nl_cpu_max_pool_index, nl_cpu_pairwise_dx_sorted, nl_cpu_pairwise_dx_reassociated,
     nl_cpu_pairwise_dx, nl_cpu_pool_dx, nl_cpu_conv_dx, nl_cpu_conv_dw, nl_cpu_square_sum;
 

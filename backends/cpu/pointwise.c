@@ -84,15 +84,48 @@ nl_status nl_cpu_relu(struct nl_backend *be, const void *prepared, const struct 
     return NL_OK;
 }
 
-nl_status nl_cpu_cast(struct nl_backend *be, const void *prepared, const struct nl_op_desc *desc,
-                      const struct nl_args *args)
+/* A dense tensor with its last two axes as one: a clip's pixels have but three channels. */
+static nl_tensor joined(const nl_tensor *t)
 {
-    const struct pointwise job = job_of(&args->in[0], NULL, &args->out[0]);
+    int64_t dim[NL_MAX_RANK];
+    const int last = t->rank - 1;
+    for (int i = 0; i < last; i++) dim[i] = t->dim[i];
+    dim[last - 1] *= t->dim[last];
+    nl_tensor out = nl_tensor_dense(t->type, last, dim);
+    out.data = t->data;
+    return out;
+}
+
+/* Both sides alike. */
+static void join_both(nl_tensor *x, nl_tensor *y)
+{
+    if (x->rank < 2 || !nl_tensor_is_dense(x) || !nl_tensor_is_dense(y)) return;
+    *x = joined(x);
+    *y = joined(y);
+}
+
+static nl_status cast_prepare(struct nl_backend *be, const struct nl_op_desc *desc, void **prepared,
+                              struct nl_need *need)
+{
+    struct nl_op_desc rows = {.in = {desc->in[0]}, .out = {desc->out[0]}};
+    join_both(&rows.in[0], &rows.out[0]);
+    return nl_cpu_rows_prepare(be, &rows, prepared, need);
+}
+
+static nl_status cast_run(struct nl_backend *be, const void *prepared,
+                          const struct nl_op_desc *desc, const struct nl_args *args)
+{
+    nl_tensor x = args->in[0], y = args->out[0];
+    join_both(&x, &y);
+    const struct pointwise job = job_of(&x, NULL, &y);
     (void)prepared;
     (void)desc;
     run_tiles(be, &job, combine_tile, args);
     return NL_OK;
 }
+
+const struct nl_impl nl_cpu_cast = {
+    .name = "rows", .can = nl_cpu_can_half, .prepare = cast_prepare, .run = cast_run};
 
 static void map_tile(const void *job, int64_t tile, void *scratch)
 {
