@@ -34,20 +34,23 @@ nl_cpu_run_fn nl_cpu_max_pool, nl_cpu_avg_pool, nl_cpu_affine, nl_cpu_add, nl_cp
 
 /* Training. */
 nl_cpu_run_fn nl_cpu_sgd, nl_cpu_accumulate, nl_cpu_relu_dx, nl_cpu_mul;
-extern const struct nl_impl nl_cpu_cast, nl_cpu_affine_centred, nl_cpu_affine_dab, nl_cpu_bn_dx, nl_cpu_bn_sums,
-    nl_cpu_max_pool_index, nl_cpu_pairwise_dx_sorted, nl_cpu_pairwise_dx_reassociated,
-    nl_cpu_pairwise_dx, nl_cpu_pool_dx, nl_cpu_conv_dx, nl_cpu_conv_dw, nl_cpu_square_sum;
+extern const struct nl_impl nl_cpu_cast, nl_cpu_affine_centred, nl_cpu_affine_dab, nl_cpu_bn_dx,
+    nl_cpu_bn_sums, nl_cpu_max_pool_index, nl_cpu_pairwise_dx_sorted,
+    nl_cpu_pairwise_dx_reassociated, nl_cpu_pairwise_dx, nl_cpu_pool_dx, nl_cpu_conv_dx,
+    nl_cpu_conv_dw, nl_cpu_square_sum;
 
-extern const struct nl_impl nl_cpu_conv_avx512bf16, nl_cpu_conv_avx512, nl_cpu_conv_avx2, nl_cpu_conv_blas, nl_cpu_product,
-    nl_cpu_pairwise_sorted, nl_cpu_pairwise_reassociated, nl_cpu_pairwise_packed,
-    nl_cpu_pairwise_tiled, nl_cpu_pairwise_sorted_forced, nl_cpu_pairwise_reassociated_forced;
+extern const struct nl_impl nl_cpu_conv_avx512bf16, nl_cpu_conv_avx512, nl_cpu_conv_avx2,
+    nl_cpu_conv_blas, nl_cpu_product, nl_cpu_pairwise_sorted, nl_cpu_pairwise_reassociated,
+    nl_cpu_pairwise_packed, nl_cpu_pairwise_tiled, nl_cpu_pairwise_sorted_forced,
+    nl_cpu_pairwise_reassociated_forced;
 
 /* The same on BF16 (widened.c). */
-extern const struct nl_impl nl_cpu_product_widened, nl_cpu_pairwise_half, nl_cpu_pairwise_sorted_widened,
-    nl_cpu_pairwise_reassociated_widened, nl_cpu_pairwise_packed_widened,
-    nl_cpu_pairwise_tiled_widened, nl_cpu_pairwise_sorted_forced_widened,
-    nl_cpu_pairwise_reassociated_forced_widened, nl_cpu_pairwise_dx_sorted_widened,
-    nl_cpu_pairwise_dx_reassociated_widened, nl_cpu_pairwise_dx_widened;
+extern const struct nl_impl nl_cpu_product_widened, nl_cpu_pairwise_half,
+    nl_cpu_pairwise_sorted_widened, nl_cpu_pairwise_reassociated_widened,
+    nl_cpu_pairwise_packed_widened, nl_cpu_pairwise_tiled_widened,
+    nl_cpu_pairwise_sorted_forced_widened, nl_cpu_pairwise_reassociated_forced_widened,
+    nl_cpu_pairwise_dx_sorted_widened, nl_cpu_pairwise_dx_reassociated_widened,
+    nl_cpu_pairwise_dx_widened;
 
 /* Calls `tile` for each number below `count`, on at most be->threads threads. `scratch` is the
  * calling thread's own slice of the workspace, `slice` bytes of it. */

@@ -19,7 +19,7 @@ struct nl_cpu_block {
     const void *residual;
     void *y;
     int64_t lda, ld_sums, ld_residual, ldy;
-    bool turned; /* whole steps of a are at a[(d / step * lda + r) * step], else at a[r * lda + d] */
+    bool turned; /* steps of a lie at (d / step * lda + r) * step, else a[r,d] at r * lda + d */
     bool relu, half;
     bool stream; /* y goes past the caches: whole panels only, rows aligned to vectors */
 };
