@@ -1,6 +1,7 @@
 /* The row loops of the cpu backend, for each instruction set, and its exponential. */
 #include "backends/cpu/exp.h"
 #include "backends/cpu/vector.h"
+#include "src/tensor/half.h"
 
 #include <check.h>
 #include <math.h>
@@ -100,6 +101,13 @@ START_TEST(each_instruction_set_converts_bf16)
         ck_assert_int_eq(memcmp(&back[i], &want, sizeof want), 0);
     }
     ck_assert(isnan(back[N - 1]));
+    const uint16_t *const rows[] = {half, half + 1, half + 2, half + 3, half + 1};
+    v->largest_of_half(pairs, rows, 5, N - 3);
+    for (size_t i = 0; i + 3 < N; i++) {
+        const float want = fmaxf(fmaxf(back[i], back[i + 1]), fmaxf(back[i + 2], back[i + 3]));
+        const float got = nl_bf16_to_float(pairs[i]);
+        ck_assert(i + 3 == N - 1 ? isnan(got) : got == want);
+    }
     v->pair(pairs, half, half + 1, N - 1);
     for (size_t i = 0; i + 1 < N; i++) {
         ck_assert_uint_eq(pairs[2 * i], half[i]);

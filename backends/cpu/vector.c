@@ -57,10 +57,16 @@ static void pair_sse2(uint16_t *y, const uint16_t *a, const uint16_t *b, int64_t
     pair(y, a, b, n);
 }
 
+static void largest_of_half_sse2(uint16_t *y, const uint16_t *const *rows, int64_t count, int64_t n)
+{
+    largest_of_half(y, rows, count, n);
+}
+
 static const struct nl_cpu_vector sse2 = {
     .name = "sse2",
     .combine = combine_sse2,
     .largest_of = largest_of_sse2,
+    .largest_of_half = largest_of_half_sse2,
     .mean_of = mean_of_sse2,
     .largest = largest_sse2,
     .dot = dot_sse2,
@@ -130,10 +136,17 @@ static AVX2 void pair_avx2(uint16_t *y, const uint16_t *a, const uint16_t *b, in
     pair(y, a, b, n);
 }
 
+static AVX2 void largest_of_half_avx2(uint16_t *y, const uint16_t *const *rows, int64_t count,
+                                      int64_t n)
+{
+    largest_of_half(y, rows, count, n);
+}
+
 static const struct nl_cpu_vector avx2 = {
     .name = "avx2",
     .combine = combine_avx2,
     .largest_of = largest_of_avx2,
+    .largest_of_half = largest_of_half_avx2,
     .mean_of = mean_of_avx2,
     .largest = largest_avx2,
     .dot = dot_avx2,
@@ -204,10 +217,17 @@ static AVX512 void pair_avx512(uint16_t *y, const uint16_t *a, const uint16_t *b
     pair(y, a, b, n);
 }
 
+static AVX512 void largest_of_half_avx512(uint16_t *y, const uint16_t *const *rows, int64_t count,
+                                          int64_t n)
+{
+    largest_of_half(y, rows, count, n);
+}
+
 static const struct nl_cpu_vector avx512 = {
     .name = "avx512",
     .combine = combine_avx512,
     .largest_of = largest_of_avx512,
+    .largest_of_half = largest_of_half_avx512,
     .mean_of = mean_of_avx512,
     .largest = largest_avx512,
     .dot = dot_avx512,

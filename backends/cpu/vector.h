@@ -20,8 +20,9 @@ struct nl_cpu_vector {
     /* y = act(x * scale + bias + residual); y may be x or residual. */
     void (*combine)(float *y, const float *x, const struct nl_cpu_after *after, int64_t n);
 
-    /* y = the largest of `count` rows (NaN wins), or their sum times `scale`. */
+    /* y = the largest of `count` rows (NaN wins), of BF16 in _half, or their sum times `scale`. */
     void (*largest_of)(float *y, const float *const *rows, int64_t count, int64_t n);
+    void (*largest_of_half)(uint16_t *y, const uint16_t *const *rows, int64_t count, int64_t n);
     void (*mean_of)(float *y, const float *const *rows, int64_t count, float scale, int64_t n);
 
     float (*largest)(const float *x, int64_t n); /* NaN may lose */
