@@ -46,7 +46,7 @@ check_LTLIBRARIES += %D%/plugin_guarded.la %D%/plugin_block.la
 check_LTLIBRARIES += %D%/odd/plugin_version.la %D%/odd/plugin_size.la \
 	%D%/odd/plugin_symbol.la %D%/odd/plugin_taken.la
 %C%_odd_plugin_version_la_SOURCES = %D%/plugin_odd.c
-%C%_odd_plugin_version_la_CPPFLAGS = $(AM_CPPFLAGS) -DODD_ABI=2
+%C%_odd_plugin_version_la_CPPFLAGS = $(AM_CPPFLAGS) '-DODD_ABI=(NL_PLUGIN_ABI + 1)'
 %C%_odd_plugin_version_la_LDFLAGS = -module $(TEST_MODULE_LDFLAGS)
 %C%_odd_plugin_version_la_LIBADD = libnonlocal.la
 %C%_odd_plugin_size_la_SOURCES = %D%/plugin_odd.c
