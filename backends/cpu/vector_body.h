@@ -79,7 +79,7 @@ NL_BODY uint16_t half_of(int16_t rank)
 
 NL_BODY int16_t higher(int16_t a, int16_t b)
 {
-    return a > b ? a : b;
+    return (int16_t)(a > b ? a : b);
 }
 
 /* Three rows at a time beside y, which holds BF16 between. */
