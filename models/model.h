@@ -41,7 +41,7 @@ const struct nl_model_kind *nl_model_at(int i);
 struct nl_model {
     const struct nl_model_kind *kind;
     const struct nl_config *config; /* borrowed */
-    nl_type type;
+    nl_type type;                   /* of parameters, inputs and probabilities */
     struct nl_params params;
 };
 

@@ -74,6 +74,7 @@ static nl_status build(struct nl_model *model, const struct nl_geometry *geometr
     *ends = (struct nl_model_ends){NL_NONE, NL_NONE, NL_NONE, NL_NONE, NL_NONE, NL_NONE, NL_NONE};
     NL_TRY(nl_graph_new(model->type, &model->params, g));
     (*g)->training = *training;
+    if (model->config->model.precision == NL_PRECISION_BF16) (*g)->storage = NL_BF16;
     NL_TRY(model->kind->build(*g, model->config, geometry, ends));
     if (!training->on || training->only_statistics) return NL_OK;
     NL_REQUIRE(ends->loss != NL_NONE, NL_ENOSUP, "model %s builds no loss", model->kind->name);

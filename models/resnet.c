@@ -3,6 +3,7 @@
  *   conv1  kt x7x7 /2          8 x 112 x 112 x   64     pool1  1x3x3 /2, no padding   8 x 55 x 55
  *   res2                       8 x  55 x  55 x  256     pool2  2x1x1 /2               4 x 55 x 55
  *   res3, res4, res5 (/2 each) 4 x  28, 14, 7   x  512, 1024, 2048
+ * In BF16 the clip is cast after it came in and the features before the classifier.
  *   pool5  mean of T/2 x window x window, classifier 1x1x1, softmax, mean over positions.
  */
 #include "blocks/block.h"
@@ -222,6 +223,7 @@ static nl_status head(struct builder *b, struct nl_model_ends *ends)
                (long long)res5->dim[2], (long long)res5->dim[3], window, window,
                b->config->train.sampling.crop_size);
     NL_TRY(nl_layer_pool(b->g, NL_OP_AVG_POOL, "pool5", kernel, (const int[]){1, 1, 1}, b->x, &y));
+    NL_TRY(nl_layer_cast(b->g, "features", b->g->type, y, &y));
     if (b->g->training.on) NL_TRY(dropout(b, y, &y, ends));
     NL_TRY(nl_layer_conv(b->g, &pred, y, &y));
     if (b->g->training.on) return loss(b, y, ends);
@@ -260,7 +262,7 @@ static nl_status build(struct nl_graph *g, const struct nl_config *config,
     NL_TRY(nl_arc_places(b.arc, config, b.places, &b.n_places));
 
     NL_TRY(nl_graph_input(g, 5, clip, &ends->clip));
-    b.x = ends->clip;
+    NL_TRY(nl_layer_cast(g, "clip", g->storage, ends->clip, &b.x));
     NL_TRY(stem(&b));
     NL_TRY(stage(&b, 2));
     NL_TRY(nl_layer_pool(g, NL_OP_MAX_POOL, "pool2", (const int[]){2, 1, 1}, (const int[]){2, 1, 1},

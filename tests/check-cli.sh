@@ -72,6 +72,21 @@ holds "$program" bench --mode=data --train --video_path="$scratch/one.avi" --rep
     --set TRAIN.crop_size=32 --set 'TRAIN.jitter_scales=[32,48]'
 holds "$program" bench --mode=block --shape=8,2,4,4 --pairwise=concat --repeat=1
 
+# BF16: every command that runs a network; a backend that emulates it says so in one line.
+holds "$program" predict "$scratch/one.avi" --weights="$scratch/w.safetensors" --precision=bf16
+holds "$program" forward --weights="$scratch/w.safetensors" --input="$scratch/clip.npy" \
+    --output="$scratch/p16.npy" --precision=bf16
+holds test "$(wc -c <"$scratch/p16.npy")" = "$(wc -c <"$scratch/p.npy")"
+holds "$program" forward --weights="$scratch/w.safetensors" --input="$scratch/clip.npy" \
+    --output="$scratch/l16.npy" --layer=res3a --precision=bf16 --backend=ref
+holds test "$(grep -c 'warning: --precision=bf16 is emulated by backend ref' "$scratch/err")" = 1
+holds test "$(wc -c <"$scratch/l16.npy")" = "$(wc -c <"$scratch/l.npy")"
+holds "$program" info --weights="$scratch/w.safetensors" --precision=bf16
+holds "$program" bench --mode=infer --weights="$scratch/w.safetensors" --repeat=1 --precision=bf16
+# shellcheck disable=SC2086
+holds "$program" bench --mode=train --batch=2 --repeat=1 --precision=bf16 $narrow
+holds "$program" bench --mode=block --shape=8,2,4,4 --repeat=1 --precision=bf16 --backward
+
 # Lists of one, two and four columns give what the files themselves give.
 printf '%s\n' "$scratch/one.avi" "$scratch/folder/three with space.avi" >"$scratch/list1"
 printf '%s 1\n' "$scratch/one.avi" "$scratch/folder/three with space.avi" >"$scratch/list2"
@@ -108,7 +123,7 @@ refuses 2 "MODEL.width: want an integer" info --set MODEL.width=wide
 refuses 2 "use pairwise: dot_product" info --set NONLOCAL.use_softmax=False
 refuses 2 "no variant \"cosine\"" info --pairwise=cosine
 refuses 2 "does not divide the 4 frames" info --group_size=3
-refuses 2 "bf16" info --precision=bf16
+refuses 2 "want f32 or bf16 or f64" info --precision=f16
 refuses 2 "no backend \"tpu\"" info --backend=tpu
 refuses 1 "No such file" info --config="$scratch/none.yaml"
 refuses 1 "No such file" predict --weights="$scratch/none" --video_path="$scratch/one.avi"

@@ -87,6 +87,17 @@ same "$folder/wide" "$folder/parts" "a resumed run in double precision differs"
 train "$folder/threads" --threads=1 --set TRAIN.num_reader_threads=4
 same "$folder/straight" "$folder/threads" "threads change the result"
 
+# In BF16 too, and its checkpoint, F32 as any, is one that F32 goes on from.
+train "$folder/half" --precision=bf16 || fail "training in bf16 exits $?"
+train "$folder/half1" --precision=bf16 --threads=1 --set TRAIN.num_reader_threads=4
+same "$folder/half" "$folder/half1" "threads change the result in bf16"
+cmp -s "$folder/half/NONLOCAL.safetensors.bare" "$folder/straight/NONLOCAL.safetensors.bare" &&
+    fail "bf16 gives the bits of f32"
+test "$(wc -c <"$folder/half/NONLOCAL.safetensors.bare")" = \
+    "$(wc -c <"$folder/straight/NONLOCAL.safetensors.bare")" || fail "bf16 changes the file"
+train "$folder/on" --epoch=1 --precision=f32 --resume="$folder/half/NONLOCAL.safetensors" ||
+    fail "f32 does not go on from a checkpoint of bf16"
+
 # Ctrl-C saves, says how to go on, exits with 130.
 (replace=exec train "$folder/stopped" --epoch=200) &
 sleep 0.6

@@ -3,6 +3,7 @@
 #include "src/app/plugin.h"
 #include "src/core/memory.h"
 #include "src/core/rng.h"
+#include "tests/beside.h"
 
 #include <check.h>
 #include <math.h>
@@ -10,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SHIFT = 3 }; /* elements between the start of the memory and of the view */
-static const double sentinel = 777;
+enum { SHIFT = 3 };                 /* elements between the start of the memory and of the view */
+static const double sentinel = 768; /* BF16 holds it */
 
 /* One tensor's memory, on the host in double and on the backend in its type. */
 struct buffer {
@@ -67,6 +68,8 @@ static void fill(const struct op_case *c, int input, struct buffer *b)
         b->host[i] = draw(variance ? FILL_POSITIVE : c->fill, &rng);
     for (int64_t i = 0; c->given[input] && i < nl_tensor_count(view); i++)
         b->host[place(view, i)] = c->given[input][i];
+    if (c->coarse && is_rounded(c->desc.op, view, false, input))
+        for (int64_t i = 0; i < b->elements; i++) b->host[i] = to_bf16(b->host[i]);
 }
 
 static void open_buffer(struct nl_backend *be, const nl_tensor *view, nl_type type,
@@ -84,33 +87,45 @@ static void close_buffer(struct nl_backend *be, struct buffer *b)
     nl_free(b->host);
 }
 
-/* Through an F32 or F64 array of the host's. */
+/* Element i of an array of `type`, both ways. */
+static double load(const void *raw, nl_type type, int64_t i)
+{
+    if (type == NL_BF16) return (double)nl_bf16_to_float(((const uint16_t *)raw)[i]);
+    return type == NL_F64 ? ((const double *)raw)[i] : (double)((const float *)raw)[i];
+}
+
+static void store(void *raw, nl_type type, int64_t i, double value)
+{
+    if (type == NL_BF16)
+        ((uint16_t *)raw)[i] = nl_float_to_bf16((float)value);
+    else if (type == NL_F64)
+        ((double *)raw)[i] = value;
+    else
+        ((float *)raw)[i] = (float)value;
+}
+
+/* Through an array of the host's. */
 static void exchange(struct nl_backend *be, struct buffer *b, nl_type type, nl_copy way)
 {
     const size_t bytes = (size_t)b->elements * nl_type_size(type);
     void *raw = NULL;
     ck_assert_int_eq(nl_alloc(bytes, &raw), NL_OK);
-    float *f32 = raw;
-    double *f64 = raw;
     if (way == NL_TO_HOST)
         ck_assert_int_eq(be->ops->memory->copy(be, raw, b->device, bytes, way), 0);
     for (int64_t i = 0; i < b->elements; i++) {
         if (way == NL_TO_HOST)
-            b->host[i] = type == NL_F64 ? f64[i] : (double)f32[i];
-        else if (type == NL_F64)
-            f64[i] = b->host[i];
+            b->host[i] = load(raw, type, i);
         else
-            f32[i] = (float)b->host[i];
+            store(raw, type, i, b->host[i]);
     }
     if (way == NL_TO_DEVICE)
         ck_assert_int_eq(be->ops->memory->copy(be, b->device, raw, bytes, way), 0);
     nl_free(raw);
 }
 
-static void bind(nl_tensor *view, const struct buffer *b, nl_type type)
+static void bind(nl_tensor *view, const struct buffer *b)
 {
-    view->type = type;
-    view->data = (char *)b->device + SHIFT * nl_type_size(type);
+    view->data = (char *)b->device + SHIFT * nl_type_size(view->type);
 }
 
 /* Packs if the kernel wants that, hiding the filters from run() then. */
@@ -144,7 +159,7 @@ static double *copied(const struct buffer *b)
 }
 
 /* The kernel on memory of its own. */
-static void run_on_buffers(struct nl_backend *be, const struct op_case *c, nl_type type,
+static void run_on_buffers(struct nl_backend *be, const struct op_case *c,
                            const struct nl_kernel *kernel, struct op_result *result)
 {
     struct buffer in[NL_MAX_IN] = {{.host = NULL}}, out[NL_MAX_OUT] = {{.host = NULL}};
@@ -152,29 +167,31 @@ static void run_on_buffers(struct nl_backend *be, const struct op_case *c, nl_ty
     struct nl_args args = {.packed = NULL};
     for (int i = 0; i < NL_MAX_IN; i++) {
         if (!c->desc.in[i].rank) continue;
+        const nl_type type = kernel->desc.in[i].type;
         open_buffer(be, &c->desc.in[i], type, &in[i]);
         fill(c, i, &in[i]);
         exchange(be, &in[i], type, NL_TO_DEVICE);
-        args.in[i] = c->desc.in[i];
-        bind(&args.in[i], &in[i], type);
+        args.in[i] = kernel->desc.in[i];
+        bind(&args.in[i], &in[i]);
     }
     for (int i = 0; i < NL_MAX_OUT; i++) {
         if (!c->desc.out[i].rank) continue;
+        const nl_type type = kernel->desc.out[i].type;
         made[i] = i == 0 && c->shares ? &in[c->shares - 1] : &out[i];
         if (made[i] == &out[i]) {
             open_buffer(be, &c->desc.out[i], type, &out[i]);
             for (int64_t k = 0; k < out[i].elements; k++) out[i].host[k] = sentinel;
             exchange(be, &out[i], type, NL_TO_DEVICE);
         }
-        args.out[i] = result->view[i] = c->desc.out[i];
-        bind(&args.out[i], made[i], type);
+        args.out[i] = result->view[i] = kernel->desc.out[i];
+        bind(&args.out[i], made[i]);
         result->span[i] = made[i]->elements;
         result->before[i] = copied(made[i]);
     }
     run_kernel(be, kernel, &args);
     for (int i = 0; i < NL_MAX_OUT; i++) {
         if (!made[i]) continue;
-        exchange(be, made[i], type, NL_TO_HOST);
+        exchange(be, made[i], kernel->desc.out[i].type, NL_TO_HOST);
         result->after[i] = copied(made[i]);
     }
     for (int i = 0; i < NL_MAX_IN; i++) close_buffer(be, &in[i]);
@@ -187,12 +204,15 @@ nl_status op_run(struct nl_backend *be, const struct op_case *c, nl_type type, c
     struct nl_kernel kernel;
     struct nl_op_desc desc = c->desc;
     *result = (struct op_result){.span = {0}};
-    for (int i = 0; i < NL_MAX_IN; i++) desc.in[i].type = type;
-    for (int i = 0; i < NL_MAX_OUT; i++) desc.out[i].type = type;
+    for (int i = 0; i < NL_MAX_IN; i++)
+        desc.in[i].type = type_beside(desc.op, &desc.in[i], false, i, type);
+    for (int i = 0; i < NL_MAX_OUT; i++)
+        desc.out[i].type = type_beside(desc.op, &desc.out[i], true, i, type);
+    if (desc.op == NL_OP_CAST) desc.out[0].type = desc.attr.cast.type;
     const nl_status st = nl_kernel_prepare(be, &desc, force, &kernel);
     if (st == NL_ENOSUP) return st;
     ck_assert_msg(st == NL_OK, "%s on %s: %s", c->name, be->ops->name, nl_error());
-    run_on_buffers(be, c, type, &kernel, result);
+    run_on_buffers(be, c, &kernel, result);
     nl_kernel_drop(be, &kernel);
     return NL_OK;
 }

@@ -38,8 +38,12 @@ struct op_case {
     int shares; /* 1 + the input whose memory output 0 is; 0: none */
     enum op_fill fill;
     double tolerance;               /* F32, relative to the largest value; 0: OP_TOLERANCE */
+    bool coarse;                    /* inputs are numbers that BF16 holds exactly, too */
     const double *given[NL_MAX_IN]; /* dense input values; NULL: random */
 };
+
+/* One rounding to BF16 of the result, one of each affinity (2^-9 each). */
+#define OP_TOLERANCE_BF16 0x1p-8
 
 /* A few roundings of a sum of up to some hundred products accumulated in float. */
 #define OP_TOLERANCE 2e-6
@@ -58,7 +62,7 @@ extern const int op_n_cases;
 /* Adds the guarded backend, a plug-in of the tests, to those that are tested. */
 void op_load_plugins(void);
 
-/* Prepares, packs, runs and reads the case; `force` as in nl_kernel_prepare. Aborts the test on
+/* Prepares, packs, runs and reads the case with activations of `type`; `force` as in nl_kernel_prepare. Aborts the test on
  * any failure but NL_ENOSUP. op_result_clear undoes it. */
 nl_status op_run(struct nl_backend *be, const struct op_case *c, nl_type type, const char *force,
                  struct op_result *result);

@@ -15,17 +15,17 @@ check_PROGRAMS += %D%/test_params
 %C%_test_params_LDADD = $(TEST_LDADD)
 
 check_PROGRAMS += %D%/test_ops
-%C%_test_ops_SOURCES = %D%/test_ops.c %D%/op_cases.c %D%/opcase.c %D%/opcase.h
+%C%_test_ops_SOURCES = %D%/test_ops.c %D%/op_cases.c %D%/opcase.c %D%/opcase.h %D%/beside.h
 %C%_test_ops_CPPFLAGS = $(TEST_CPPFLAGS)
 %C%_test_ops_LDADD = $(TEST_LDADD)
 
 check_PROGRAMS += %D%/test_ops_known
-%C%_test_ops_known_SOURCES = %D%/test_ops_known.c %D%/opcase.c %D%/opcase.h
+%C%_test_ops_known_SOURCES = %D%/test_ops_known.c %D%/opcase.c %D%/opcase.h %D%/beside.h
 %C%_test_ops_known_CPPFLAGS = $(TEST_CPPFLAGS)
 %C%_test_ops_known_LDADD = $(TEST_LDADD)
 
 check_PROGRAMS += %D%/test_pairwise
-%C%_test_pairwise_SOURCES = %D%/test_pairwise.c %D%/opcase.c %D%/opcase.h
+%C%_test_pairwise_SOURCES = %D%/test_pairwise.c %D%/opcase.c %D%/opcase.h %D%/beside.h
 %C%_test_pairwise_CPPFLAGS = $(TEST_CPPFLAGS)
 %C%_test_pairwise_LDADD = $(TEST_LDADD)
 
@@ -46,7 +46,7 @@ check_LTLIBRARIES += %D%/plugin_guarded.la %D%/plugin_block.la
 check_LTLIBRARIES += %D%/odd/plugin_version.la %D%/odd/plugin_size.la \
 	%D%/odd/plugin_symbol.la %D%/odd/plugin_taken.la
 %C%_odd_plugin_version_la_SOURCES = %D%/plugin_odd.c
-%C%_odd_plugin_version_la_CPPFLAGS = $(AM_CPPFLAGS) -DODD_ABI=2
+%C%_odd_plugin_version_la_CPPFLAGS = $(AM_CPPFLAGS) '-DODD_ABI=(NL_PLUGIN_ABI + 1)'
 %C%_odd_plugin_version_la_LDFLAGS = -module $(TEST_MODULE_LDFLAGS)
 %C%_odd_plugin_version_la_LIBADD = libnonlocal.la
 %C%_odd_plugin_size_la_SOURCES = %D%/plugin_odd.c
@@ -63,6 +63,6 @@ check_LTLIBRARIES += %D%/odd/plugin_version.la %D%/odd/plugin_size.la \
 %C%_odd_plugin_taken_la_LIBADD = libnonlocal.la
 
 check_PROGRAMS += %D%/test_train_ops
-%C%_test_train_ops_SOURCES = %D%/test_train_ops.c
+%C%_test_train_ops_SOURCES = %D%/test_train_ops.c %D%/beside.h
 %C%_test_train_ops_CPPFLAGS = $(TEST_CPPFLAGS)
 %C%_test_train_ops_LDADD = $(TEST_LDADD)

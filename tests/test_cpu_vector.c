@@ -1,10 +1,12 @@
 /* The row loops of the cpu backend, for each instruction set, and its exponential. */
 #include "backends/cpu/exp.h"
 #include "backends/cpu/vector.h"
+#include "src/tensor/half.h"
 
 #include <check.h>
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 START_TEST(exp_is_within_two_units_in_the_last_place)
 {
@@ -65,12 +67,62 @@ START_TEST(each_instruction_set_computes_rows)
 }
 END_TEST
 
+/* Numbers, what they round to and why. */
+static const struct {
+    float from, to;
+} rounded[] = {
+    {1, 1},
+    {0x1.01p0F, 0x1p0F},             /* half way: to even, down */
+    {0x1.03p0F, 0x1.04p0F},          /* half way: to even, up */
+    {0x1.010002p0F, 0x1.02p0F},      /* just above half way */
+    {-0x1.feffp0F, -0x1.fep0F},      /* just below half way */
+    {0x1.fffffep127F, INFINITY},     /* too large */
+    {0x1.234567p-130F, 0x1.2p-130F}, /* below the smallest normal number */
+    {-INFINITY, -INFINITY},
+    {-0.0F, -0.0F},
+};
+
+START_TEST(each_instruction_set_converts_bf16)
+{
+    enum { N = 45 };
+    const struct nl_cpu_vector *v = nl_cpu_vector_at(_i);
+    uint16_t half[N], pairs[2 * N];
+    float from[N], back[N];
+    if (!v) {
+        printf("skip: this processor has %d sets of vector loops only\n", _i);
+        return;
+    }
+    for (size_t i = 0; i < N; i++) from[i] = rounded[i % NL_COUNT(rounded)].from;
+    from[N - 1] = NAN;
+    v->narrow(half, from, N);
+    v->widen(back, half, N);
+    for (size_t i = 0; i + 1 < N; i++) {
+        const float want = rounded[i % NL_COUNT(rounded)].to;
+        ck_assert_int_eq(memcmp(&back[i], &want, sizeof want), 0);
+    }
+    ck_assert(isnan(back[N - 1]));
+    const uint16_t *const rows[] = {half, half + 1, half + 2, half + 3, half + 1};
+    v->largest_of_half(pairs, rows, 5, N - 3);
+    for (size_t i = 0; i + 3 < N; i++) {
+        const float want = fmaxf(fmaxf(back[i], back[i + 1]), fmaxf(back[i + 2], back[i + 3]));
+        const float got = nl_bf16_to_float(pairs[i]);
+        ck_assert(i + 3 == N - 1 ? isnan(got) : got == want);
+    }
+    v->pair(pairs, half, half + 1, N - 1);
+    for (size_t i = 0; i + 1 < N; i++) {
+        ck_assert_uint_eq(pairs[2 * i], half[i]);
+        ck_assert_uint_eq(pairs[2 * i + 1], half[i + 1]);
+    }
+}
+END_TEST
+
 static Suite *suite(void)
 {
     Suite *s = suite_create("cpu vector");
     TCase *t = tcase_create("cpu vector");
     tcase_add_test(t, exp_is_within_two_units_in_the_last_place);
     tcase_add_loop_test(t, each_instruction_set_computes_rows, 0, 3);
+    tcase_add_loop_test(t, each_instruction_set_converts_bf16, 0, 3);
     suite_add_tcase(s, t);
     return s;
 }

@@ -5,6 +5,7 @@
 #include "blocks/block.h"
 #include "src/core/memory.h"
 #include "src/graph/gradient.h"
+#include "src/graph/layers.h"
 #include "src/weights/state.h"
 
 #include <check.h>
@@ -135,9 +136,20 @@ static void get_block(struct nl_plan *plan, nl_type type, nl_value z, double *ou
             }
 }
 
-/* Largest error of the evaluation output over its largest value. */
-static double block_error(const char *file, const char *backend, nl_type type)
+/* The recorded block between casts to BF16 and back, where g->storage says so. */
+static void append_block(struct nl_graph *g, const struct nl_settings *settings, nl_value x,
+                         nl_value *z)
 {
+    const struct nl_block_site site = {"b", 0, 0, &settings->config.nonlocal.options};
+    ck_assert_int_eq(nl_layer_cast(g, "half", g->storage, x, &x), NL_OK);
+    ck_assert_msg(nl_block_append(g, &site, x, z) == NL_OK, "%s", nl_error());
+    ck_assert_int_eq(nl_layer_cast(g, "whole", g->type, *z, z), NL_OK);
+}
+
+/* Largest error of the evaluation output over its largest value. */
+static double block_error(const char *file, const char *backend, nl_type storage)
+{
+    const nl_type type = nl_type_of_sums(storage);
     static struct nl_settings settings;
     static double got[COUNT];
     struct nl_state state;
@@ -150,10 +162,10 @@ static double block_error(const char *file, const char *backend, nl_type type)
     ck_assert_msg(nl_state_load(path_of(file), NULL, &state) == NL_OK, "%s", nl_error());
     read_options(&state, &settings);
     ck_assert_int_eq(nl_backend_open(backend, 2, &be), NL_OK);
-    const struct nl_block_site site = {"b", 0, 0, &settings.config.nonlocal.options};
     ck_assert_int_eq(nl_graph_new(type, &params, &g), NL_OK);
+    g->storage = storage;
     ck_assert_int_eq(nl_graph_input(g, 5, (const int64_t[]){N, T, H, W, C}, &x), NL_OK);
-    ck_assert_msg(nl_block_append(g, &site, x, &z) == NL_OK, "%s", nl_error());
+    append_block(g, &settings, x, &z);
     ck_assert_int_eq(nl_params_alloc(&params, &be, type), NL_OK);
     fill(&params, &state);
     ck_assert_int_eq(nl_plan_new(g, &be, &z, 1, &plan), NL_OK);
@@ -188,19 +200,20 @@ struct trained {
     nl_type type;
 };
 
-static void train_block(struct trained *t, const char *file, const char *backend, nl_type type)
+static void train_block(struct trained *t, const char *file, const char *backend, nl_type storage)
 {
     static struct nl_settings settings;
+    const nl_type type = nl_type_of_sums(storage);
     *t = (struct trained){.type = type};
     ck_assert_msg(nl_state_load(path_of(file), NULL, &t->state) == NL_OK, "%s", nl_error());
     read_options(&t->state, &settings);
     ck_assert_int_eq(nl_backend_open(backend, 2, &t->be), NL_OK);
-    const struct nl_block_site site = {"b", 0, 0, &settings.config.nonlocal.options};
     ck_assert_int_eq(nl_graph_new(type, &t->params, &t->g), NL_OK);
+    t->g->storage = storage;
     t->g->training = (struct nl_training){.on = true, .share = 1};
     ck_assert_int_eq(nl_graph_input(t->g, 5, (const int64_t[]){N, T, H, W, C}, &t->x), NL_OK);
     ck_assert_int_eq(nl_graph_input(t->g, 5, (const int64_t[]){N, T, H, W, C}, &t->dy), NL_OK);
-    ck_assert_msg(nl_block_append(t->g, &site, t->x, &t->z) == NL_OK, "%s", nl_error());
+    append_block(t->g, &settings, t->x, &t->z);
     ck_assert_msg(nl_graph_differentiate(t->g, t->z, t->dy, &t->x, &t->dx, 1) == NL_OK, "%s",
                   nl_error());
     ck_assert_int_eq(nl_params_alloc(&t->params, &t->be, type), NL_OK);
@@ -258,12 +271,13 @@ static double gradient_error(const struct trained *t, int i, double *norm)
     return error;
 }
 
-static double training_error(const char *file, const char *backend, nl_type type)
+static double training_error(const char *file, const char *backend, nl_type storage)
 {
+    const nl_type type = nl_type_of_sums(storage);
     static double got[COUNT];
     struct trained t;
     double worst = 0, largest = 0, norm;
-    train_block(&t, file, backend, type);
+    train_block(&t, file, backend, storage);
     double *x = values_of(&t.state, "x"), *dy = values_of(&t.state, "dy");
     double *z = values_of(&t.state, "output"), *dx = values_of(&t.state, "dx");
     put_block(t.plan, type, t.x, x);
@@ -297,6 +311,18 @@ START_TEST(gradients_of_blocks_are_the_recorded_ones_on_every_backend)
 }
 END_TEST
 
+/* A rounding is 2^-8 of a number at most. A block rounds four times on its way, its gradient some
+ * sixteen times; the ReLU of the concatenation variant flips for scores near zero. */
+START_TEST(blocks_and_their_gradients_come_near_in_bf16)
+{
+    const double allowed = strstr(names[_i], "concatenation") ? 0.2 : 0x1p-4;
+    for (int b = 0; nl_backends[b]; b++) {
+        ck_assert_double_le(block_error(names[_i], nl_backends[b]->name, NL_BF16), 0x1p-6);
+        ck_assert_double_le(training_error(names[_i], nl_backends[b]->name, NL_BF16), allowed);
+    }
+}
+END_TEST
+
 START_TEST(blocks_are_the_recorded_ones_in_double_precision)
 {
     ck_assert_double_le(block_error(names[_i], "ref", NL_F64), 1e-11);
@@ -310,13 +336,14 @@ START_TEST(blocks_are_the_recorded_ones_on_every_backend)
 }
 END_TEST
 
-/* The recorded settings as a NULL-terminated list. */
-static const char *const *recorded_sets(const json_t *root)
+/* The recorded settings, and the precision, as a NULL-terminated list. */
+static const char *const *recorded_sets(const json_t *root, const char *precision)
 {
     static const char *sets[32];
     size_t i = 0;
-    for (; i < json_array_size(root) && i + 1 < NL_COUNT(sets); i++)
+    for (; i < json_array_size(root) && i + 2 < NL_COUNT(sets); i++)
         sets[i] = json_string_value(json_array_get(root, i));
+    sets[i++] = precision;
     sets[i] = NULL;
     return sets;
 }
@@ -332,6 +359,27 @@ static void fill_network(struct network *n, const struct nl_state *state)
     }
 }
 
+static int best_of(const double *scores)
+{
+    int best = 0;
+    for (int c = 1; c < 5; c++)
+        if (scores[c] > scores[best]) best = c;
+    return best;
+}
+
+/* In BF16 near enough for the same class wherever the next is 0.05 away. */
+static void check_scores(const struct network *n, const double *got, const double *want)
+{
+    const bool half = n->settings.config.model.precision == NL_PRECISION_BF16;
+    const int best = best_of(want);
+    double gap = 1;
+    for (int c = 0; c < 5; c++) {
+        ck_assert_double_eq_tol(got[c], want[c], half ? 2e-2 : 1e-5);
+        if (c != best) gap = fmin(gap, want[best] - want[c]);
+    }
+    if (gap > 0.05) ck_assert_int_eq(best_of(got), best);
+}
+
 static void check_clip(struct network *n, const struct nl_state *state, const char *clip,
                        const char *want, int64_t batch, int64_t height, int64_t width)
 {
@@ -342,21 +390,20 @@ static void check_clip(struct network *n, const struct nl_state *state, const ch
     for (int64_t i = 0; i < count; i++) clips[i] = (float)values[i];
     network_plan(n, batch, 8, height, width);
     network_run(n, clips, got);
-    for (int64_t i = 0; i < batch * 5; i++) ck_assert_double_eq_tol(got[i], probability[i], 1e-5);
+    for (int64_t i = 0; i < batch; i++) check_scores(n, got + 5 * i, probability + 5 * i);
     nl_free(clips);
     nl_free(values);
     nl_free(probability);
 }
 
-START_TEST(networks_give_the_recorded_probabilities_on_every_backend)
+static void check_network(const char *file, const char *precision)
 {
     struct nl_state state;
-    ck_assert_msg(nl_state_load(path_of(names[n_blocks + _i]), NULL, &state) == NL_OK, "%s",
-                  nl_error());
+    ck_assert_msg(nl_state_load(path_of(file), NULL, &state) == NL_OK, "%s", nl_error());
     json_t *sets = json_loads(nl_state_meta(&state, "config"), 0, NULL);
     for (int b = 0; nl_backends[b]; b++) {
         struct network n;
-        network_open(&n, nl_backends[b]->name, 2, recorded_sets(sets));
+        network_open(&n, nl_backends[b]->name, 2, recorded_sets(sets, precision));
         fill_network(&n, &state);
         check_clip(&n, &state, "clip", "probability", 2, 64, 64);
         check_clip(&n, &state, "wide_clip", "wide_probability", 1, 96, 80);
@@ -364,6 +411,17 @@ START_TEST(networks_give_the_recorded_probabilities_on_every_backend)
     }
     json_decref(sets);
     nl_state_clear(&state);
+}
+
+START_TEST(networks_give_the_recorded_probabilities_on_every_backend)
+{
+    check_network(names[n_blocks + _i], "MODEL.precision=f32");
+}
+END_TEST
+
+START_TEST(networks_come_near_the_recorded_probabilities_in_bf16)
+{
+    check_network(names[n_blocks + _i], "MODEL.precision=bf16");
 }
 END_TEST
 
@@ -414,16 +472,11 @@ static void teach(struct taught *t, const char *file, const char *backend, const
 {
     const struct nl_geometry geometry = {2, 8, 64, 64};
     const struct nl_training training = {.on = true, .share = 1};
-    const char *sets[32];
     struct nl_graph *g = NULL;
-    size_t i = 0;
     *t = (struct taught){.loss = 0};
     ck_assert_msg(nl_state_load(path_of(file), NULL, &t->state) == NL_OK, "%s", nl_error());
     json_t *root = json_loads(nl_state_meta(&t->state, "config"), 0, NULL);
-    for (const char *const *set = recorded_sets(root); *set; set++) sets[i++] = *set;
-    sets[i++] = precision;
-    sets[i] = NULL;
-    network_open(&t->n, backend, 2, sets);
+    network_open(&t->n, backend, 2, recorded_sets(root, precision));
     json_decref(root);
     ck_assert_int_eq(nl_params_train(&t->n.model.params), NL_OK);
     fill_network(&t->n, &t->state);
@@ -500,6 +553,24 @@ START_TEST(networks_have_the_recorded_gradients_in_double_precision)
     ck_assert_int_gt(count, 100);
     for (int i = 0; i < count; i++) ck_assert_double_le(errors[i], 1e-6);
     taught_clear(&t);
+}
+END_TEST
+
+/* Networks this narrow, with batch norm over two clips, are all but chaotic in BF16: what is held is
+ * the loss and, against the largest gradient, half of the gradients. */
+START_TEST(networks_come_near_the_recorded_gradients_in_bf16)
+{
+    for (int b = 0; nl_backends[b]; b++) {
+        struct taught t;
+        double errors[512];
+        teach(&t, names[n_blocks + _i], nl_backends[b]->name, "MODEL.precision=bf16");
+        ck_assert_double_eq_tol(t.loss, recorded_loss(&t), 5e-2);
+        const int count = gradient_errors(&t, false, errors);
+        qsort(errors, (size_t)count, sizeof *errors, ascending);
+        ck_assert_double_le(errors[count / 2], 2.5e-2);
+        ck_assert(isfinite(errors[count - 1]));
+        taught_clear(&t);
+    }
 }
 END_TEST
 
@@ -582,10 +653,13 @@ int main(void)
                         n_blocks);
     tcase_add_loop_test(tc, gradients_of_blocks_are_the_recorded_ones_on_every_backend, 0,
                         n_blocks);
+    tcase_add_loop_test(tc, blocks_and_their_gradients_come_near_in_bf16, 0, n_blocks);
     tcase_add_loop_test(tc, networks_give_the_recorded_probabilities_on_every_backend, 0,
                         n_networks);
+    tcase_add_loop_test(tc, networks_come_near_the_recorded_probabilities_in_bf16, 0, n_networks);
     tcase_add_loop_test(tc, networks_have_the_recorded_gradients_in_double_precision, 0,
                         n_networks);
+    tcase_add_loop_test(tc, networks_come_near_the_recorded_gradients_in_bf16, 0, n_networks);
     tcase_add_loop_test(tc, networks_have_the_recorded_gradients_on_every_backend, 0, n_networks);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);

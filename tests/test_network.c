@@ -95,9 +95,40 @@ START_TEST(every_backend_agrees_with_ref_in_double_precision)
 }
 END_TEST
 
-START_TEST(threads_do_not_change_a_bit)
+static int best_of(const double *p)
 {
-    const char *const sets[] = {variants[_i % 4], switches[_i / 4], NULL};
+    int best = 0;
+    for (int c = 1; c < CLASSES; c++)
+        if (p[c] > p[best]) best = c;
+    return best;
+}
+
+static double gap_of(const double *p)
+{
+    const int best = best_of(p);
+    double next = 0;
+    for (int c = 0; c < CLASSES; c++)
+        if (c != best) next = fmax(next, p[c]);
+    return p[best] - next;
+}
+
+START_TEST(every_backend_comes_near_in_bf16)
+{
+    const char *const sets[] = {variants[_i % 4], switches[_i / 4], "MODEL.precision=bf16", NULL};
+    const char *const wide[] = {variants[_i % 4], switches[_i / 4], "MODEL.precision=f64", NULL};
+    double want[CLASSES], got[CLASSES];
+    run_once("ref", 2, true, wide, want);
+    for (int b = 0; nl_backends[b]; b++) {
+        run_once(nl_backends[b]->name, 2, true, sets, got);
+        ck_assert_int_ne(memcmp(want, got, sizeof want), 0);
+        for (int c = 0; c < CLASSES; c++) ck_assert_double_eq_tol(got[c], want[c], 2e-2);
+        if (gap_of(want) > 0.05) ck_assert_int_eq(best_of(got), best_of(want));
+    }
+}
+END_TEST
+
+static void same_with_threads(const char *const *sets)
+{
     double one[CLASSES], two[CLASSES], four[CLASSES];
     for (int b = 0; nl_backends[b]; b++) {
         run_once(nl_backends[b]->name, 1, true, sets, one);
@@ -106,6 +137,14 @@ START_TEST(threads_do_not_change_a_bit)
         ck_assert_int_eq(memcmp(one, two, sizeof one), 0);
         ck_assert_int_eq(memcmp(one, four, sizeof one), 0);
     }
+}
+
+START_TEST(threads_do_not_change_a_bit)
+{
+    const char *const sets[] = {variants[_i % 4], switches[_i / 4], NULL};
+    const char *const half[] = {variants[_i % 4], switches[_i / 4], "MODEL.precision=bf16", NULL};
+    same_with_threads(sets);
+    same_with_threads(half);
 }
 END_TEST
 
@@ -300,6 +339,7 @@ int main(void)
     tcase_add_loop_test(tc, fresh_blocks_leave_the_output_bit_for_bit, 0, cases);
     tcase_add_loop_test(tc, trained_blocks_change_the_output, 0, 4);
     tcase_add_loop_test(tc, every_backend_agrees_with_ref_in_double_precision, 0, cases);
+    tcase_add_loop_test(tc, every_backend_comes_near_in_bf16, 0, cases);
     tcase_add_loop_test(tc, threads_do_not_change_a_bit, 0, cases);
     tcase_add_test(tc, c2d_scores_a_clip_and_its_reversal_alike);
     tcase_add_loop_test(tc, new_values_reach_the_folded_weights, 0, 2);

@@ -1,3 +1,4 @@
+#include "tests/beside.h"
 #include "tests/opcase.h"
 
 #include <check.h>
@@ -22,16 +23,24 @@ static void each_implementation(const struct nl_backend_ops *ops, const struct o
             visit(ops->name, ops->impls[i].impl[k]->name, c);
 }
 
+/* In F64 only the order of sums may differ. */
+static double tolerance_of(const struct op_case *c, nl_type type)
+{
+    if (type == NL_F64) return 1e-12;
+    if (type == NL_BF16) return OP_TOLERANCE_BF16;
+    return c->tolerance > 0 ? c->tolerance : OP_TOLERANCE;
+}
+
 static void compare_with_ref(const char *name, const char *impl, const struct op_case *c,
                              nl_type type)
 {
     struct nl_backend be = opened(name, 2), ref = opened("ref", 1);
     struct op_result got, want;
-    /* In F64 only the order of sums may differ. */
-    const double f32 = c->tolerance > 0 ? c->tolerance : OP_TOLERANCE;
-    const double tolerance = type == NL_F64 ? 1e-12 : f32;
-    if (op_run(&be, c, type, impl, &got) == NL_OK) {
-        ck_assert_int_eq(op_run(&ref, c, NL_F64, NULL, &want), NL_OK);
+    struct op_case coarse = *c;
+    const double tolerance = tolerance_of(c, type);
+    coarse.coarse = type == NL_BF16;
+    if (op_run(&be, &coarse, type, impl, &got) == NL_OK) {
+        ck_assert_int_eq(op_run(&ref, &coarse, NL_F64, NULL, &want), NL_OK);
         const double distance = op_distance(&got, &want);
         ck_assert_msg(distance <= tolerance, "%s on %s (%s, %s): %g off, %g allowed", c->name, name,
                       impl ? impl : "its choice", nl_type_name(type), distance, tolerance);
@@ -50,6 +59,7 @@ static void agree(const char *name, const char *impl, const struct op_case *c)
 {
     compare_with_ref(name, impl, c, NL_F32);
     compare_with_ref(name, impl, c, NL_F64);
+    if (has_bf16(c->desc.op)) compare_with_ref(name, impl, c, NL_BF16);
 }
 
 START_TEST(every_implementation_agrees_with_ref_in_f64)
@@ -68,22 +78,28 @@ static bool same_bits(const struct op_result *a, const struct op_result *b)
     return true;
 }
 
-static void same_with_threads(const char *name, const char *impl, const struct op_case *c)
+static void same_in(const char *name, const char *impl, const struct op_case *c, nl_type type)
 {
     struct op_result one, more;
     struct nl_backend be = opened(name, 1);
-    const nl_status st = op_run(&be, c, NL_F32, impl, &one);
+    const nl_status st = op_run(&be, c, type, impl, &one);
     nl_backend_close(&be);
     if (st != NL_OK) return; /* declined; the comparison with ref tells whether it may */
     for (int threads = 2; threads <= 4; threads *= 2) {
         be = opened(name, threads);
-        ck_assert_int_eq(op_run(&be, c, NL_F32, impl, &more), NL_OK);
+        ck_assert_int_eq(op_run(&be, c, type, impl, &more), NL_OK);
         ck_assert_msg(same_bits(&one, &more), "%s on %s (%s): %d threads give other bits", c->name,
                       name, impl ? impl : "its choice", threads);
         op_result_clear(&more);
         nl_backend_close(&be);
     }
     op_result_clear(&one);
+}
+
+static void same_with_threads(const char *name, const char *impl, const struct op_case *c)
+{
+    same_in(name, impl, c, NL_F32);
+    if (has_bf16(c->desc.op)) same_in(name, impl, c, NL_BF16);
 }
 
 START_TEST(one_two_and_four_threads_give_the_same_bits)

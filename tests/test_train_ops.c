@@ -3,6 +3,7 @@
 #include "src/core/memory.h"
 #include "src/core/rng.h"
 #include "src/tensor/backend.h"
+#include "tests/beside.h"
 
 #include <check.h>
 #include <math.h>
@@ -189,6 +190,15 @@ static const struct op_case cases[] = {
     {NL_OP_AVERAGE, {.sgd = {false}}, {V(1)}, {V(50), V(50)}},
 };
 
+/* The type of activations in a run, and whether its numbers are those of a run in BF16. */
+struct mode {
+    nl_type real;
+    bool coarse;
+};
+
+static const struct mode f64 = {NL_F64, false}, f32 = {NL_F32, false}, bf16 = {NL_BF16, true},
+                         coarse_f64 = {NL_F64, true};
+
 /* One run: inputs and outputs in host memory, outputs beginning with numbers of their own. */
 struct ran {
     struct nl_args args;
@@ -207,6 +217,9 @@ static void put(const nl_tensor *t, int64_t i, double value, struct nl_rng *rng)
     case NL_I64:
         ((int64_t *)t->data)[i] = nl_rng_range(rng, 0, 6);
         break;
+    case NL_BF16:
+        ((uint16_t *)t->data)[i] = nl_float_to_bf16((float)value);
+        break;
     default:
         ((float *)t->data)[i] = (float)value;
     }
@@ -215,11 +228,13 @@ static void put(const nl_tensor *t, int64_t i, double value, struct nl_rng *rng)
 static double get(const nl_tensor *t, int64_t i)
 {
     if (t->type == NL_F64) return ((const double *)t->data)[i];
+    if (t->type == NL_BF16) return (double)nl_bf16_to_float(((const uint16_t *)t->data)[i]);
     return t->type == NL_U8 ? ((const uint8_t *)t->data)[i] : (double)((const float *)t->data)[i];
 }
 
-/* Numbers that F32 holds exactly. A row sum is a plausible one: above any score. */
-static void fill(nl_tensor *t, const char *name, bool rows)
+/* Numbers that F32 holds exactly, `coarse` ones BF16 too. A row sum is a plausible one: above any
+ * score. */
+static void fill(nl_tensor *t, const char *name, bool rows, bool coarse)
 {
     struct nl_rng rng;
     size_t bytes;
@@ -227,27 +242,37 @@ static void fill(nl_tensor *t, const char *name, bool rows)
     ck_assert_int_eq(nl_alloc(bytes, &t->data), NL_OK);
     nl_rng_seed(&rng, 1, name);
     for (int64_t i = 0; i < nl_tensor_count(t); i++) {
-        const double value = (double)(float)nl_rng_normal(&rng);
+        const double drawn = (double)(float)nl_rng_normal(&rng);
+        const double value = coarse ? to_bf16(drawn) : drawn;
         put(t, i, rows ? fabs(value) + 3 : value, &rng);
     }
 }
 
-static nl_tensor view(const nl_tensor *t, nl_type real)
+static nl_tensor view(nl_op op, const nl_tensor *t, bool out, int i, nl_type real)
 {
     const bool plain = t->type == NL_F32;
-    nl_tensor dense = nl_tensor_dense(plain ? real : t->type, t->rank, t->dim);
-    return t->rank ? dense : *t;
+    const nl_type type = plain ? type_beside(op, t, out, i, real) : t->type;
+    return t->rank ? nl_tensor_dense(type, t->rank, t->dim) : *t;
 }
 
 static struct nl_op_desc describe(const struct op_case *c, nl_type real)
 {
     struct nl_op_desc desc = {.op = c->op, .attr = c->attr};
-    for (int i = 0; i < NL_MAX_IN; i++) desc.in[i] = view(&c->in[i], real);
-    for (int i = 0; i < NL_MAX_OUT; i++) desc.out[i] = view(&c->out[i], real);
+    for (int i = 0; i < NL_MAX_IN; i++) desc.in[i] = view(c->op, &c->in[i], false, i, real);
+    for (int i = 0; i < NL_MAX_OUT; i++) desc.out[i] = view(c->op, &c->out[i], true, i, real);
     return desc;
 }
 
-static void run_kernel(struct nl_backend *be, struct nl_kernel *kernel, struct ran *r)
+/* Whether the tensor has the numbers of one that is BF16 in a run in BF16. */
+static bool is_coarse(const struct nl_op_desc *desc, bool out, int i, struct mode mode)
+{
+    const nl_tensor *t = out ? &desc->out[i] : &desc->in[i];
+    const bool real = t->type == mode.real || t->type == nl_type_of_sums(mode.real);
+    return mode.coarse && real && is_rounded(desc->op, t, out, i);
+}
+
+static void run_kernel(struct nl_backend *be, struct nl_kernel *kernel, struct mode mode,
+                       struct ran *r)
 {
     char name[16];
     memset(r, 0, sizeof *r);
@@ -255,12 +280,14 @@ static void run_kernel(struct nl_backend *be, struct nl_kernel *kernel, struct r
         r->args.in[i] = kernel->desc.in[i];
         snprintf(name, sizeof name, "in%d", i);
         if (r->args.in[i].rank)
-            fill(&r->args.in[i], name, kernel->desc.op == NL_OP_PAIRWISE_DX && i == 5);
+            fill(&r->args.in[i], name, kernel->desc.op == NL_OP_PAIRWISE_DX && i == 5,
+                 is_coarse(&kernel->desc, false, i, mode));
     }
     for (int i = 0; i < NL_MAX_OUT; i++) {
         r->args.out[i] = kernel->desc.out[i];
         snprintf(name, sizeof name, "out%d", i);
-        if (r->args.out[i].rank) fill(&r->args.out[i], name, false);
+        if (r->args.out[i].rank)
+            fill(&r->args.out[i], name, false, is_coarse(&kernel->desc, true, i, mode));
     }
     ck_assert_int_eq(nl_alloc(kernel->need.workspace, &r->workspace), NL_OK);
     ck_assert_int_eq(nl_alloc(kernel->need.packed, &r->packed), NL_OK);
@@ -283,13 +310,14 @@ static void compare(const struct ran *got, const struct ran *want, const char *w
 {
     for (int o = 0; o < NL_MAX_OUT; o++) {
         const nl_tensor *a = &got->args.out[o], *b = &want->args.out[o];
+        const double allowed = a->type == NL_BF16 ? 0x1p-8 : 4e-6;
         double largest = 0, worst = 0;
         for (int64_t i = 0; a->rank && i < nl_tensor_count(a); i++) {
             largest = fmax(largest, fabs(get(b, i)));
             worst = fmax(worst, fabs(get(a, i) - get(b, i)));
             ck_assert_msg(!isnan(get(a, i)), "%s: NaN", what);
         }
-        ck_assert_msg(worst <= 4e-6 * largest, "%s: output %d is off by %.1e of %.1e", what, o,
+        ck_assert_msg(worst <= allowed * largest, "%s: output %d is off by %.1e of %.1e", what, o,
                       worst, largest);
     }
 }
@@ -305,46 +333,58 @@ static void same_bits(const struct ran *a, const struct ran *b, const char *what
     }
 }
 
-static void run_on(const char *backend, int threads, const struct op_case *c, nl_type real,
+static void run_on(const char *backend, int threads, const struct op_case *c, struct mode mode,
                    struct ran *r, char *what, size_t size)
 {
-    const struct nl_op_desc desc = describe(c, real);
+    const struct nl_op_desc desc = describe(c, mode.real);
     struct nl_backend be;
     struct nl_kernel kernel;
     ck_assert_int_eq(nl_backend_open(backend, threads, &be), NL_OK);
     ck_assert_msg(nl_kernel_prepare(&be, &desc, NULL, &kernel) == NL_OK, "%s", nl_error());
     snprintf(what, size, "%s (%s/%s)", nl_op_name(c->op), kernel.owner->name, kernel.impl->name);
-    run_kernel(&be, &kernel, r);
+    run_kernel(&be, &kernel, mode, r);
     nl_kernel_drop(&be, &kernel);
     nl_backend_close(&be);
+}
+
+static void agree(const char *backend, const struct op_case *c, struct mode mode)
+{
+    struct ran got, want;
+    char what[96], reference[96];
+    run_on("ref", 2, c, mode.coarse ? coarse_f64 : f64, &want, reference, sizeof reference);
+    run_on(backend, 2, c, mode, &got, what, sizeof what);
+    compare(&got, &want, what);
+    clear(&got);
+    clear(&want);
 }
 
 START_TEST(every_backend_agrees_with_ref_in_f64)
 {
     for (int b = 0; nl_backends[b]; b++) {
-        struct ran got, want;
-        char what[96], reference[96];
-        run_on("ref", 2, &cases[_i], NL_F64, &want, reference, sizeof reference);
-        run_on(nl_backends[b]->name, 2, &cases[_i], NL_F32, &got, what, sizeof what);
-        compare(&got, &want, what);
-        clear(&got);
-        clear(&want);
+        agree(nl_backends[b]->name, &cases[_i], f32);
+        if (has_bf16(cases[_i].op)) agree(nl_backends[b]->name, &cases[_i], bf16);
     }
 }
 END_TEST
 
+static void same_with_threads(const char *backend, const struct op_case *c, struct mode mode)
+{
+    struct ran one, more;
+    char what[96];
+    run_on(backend, 1, c, mode, &one, what, sizeof what);
+    for (int threads = 2; threads <= 4; threads += 2) {
+        run_on(backend, threads, c, mode, &more, what, sizeof what);
+        same_bits(&one, &more, what);
+        clear(&more);
+    }
+    clear(&one);
+}
+
 START_TEST(threads_change_no_bits)
 {
     for (int b = 0; nl_backends[b]; b++) {
-        struct ran one, more;
-        char what[96];
-        run_on(nl_backends[b]->name, 1, &cases[_i], NL_F32, &one, what, sizeof what);
-        for (int threads = 2; threads <= 4; threads += 2) {
-            run_on(nl_backends[b]->name, threads, &cases[_i], NL_F32, &more, what, sizeof what);
-            same_bits(&one, &more, what);
-            clear(&more);
-        }
-        clear(&one);
+        same_with_threads(nl_backends[b]->name, &cases[_i], f32);
+        if (has_bf16(cases[_i].op)) same_with_threads(nl_backends[b]->name, &cases[_i], bf16);
     }
 }
 END_TEST

@@ -1,7 +1,7 @@
 #include "src/weights/apply.h"
 #include "src/weights/convert.h"
 #include "src/weights/fit.h"
-#include "src/weights/half.h"
+#include "src/tensor/half.h"
 #include "src/weights/state_build.h"
 #include "tests/weights_case.h"
 

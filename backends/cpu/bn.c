@@ -1,5 +1,5 @@
 /* Batch norm in training, and what goes through rows of channels beside it. */
-#include "backends/cpu/cpu.h"
+#include "backends/cpu/lines.h"
 #include "backends/cpu/vector_train.h"
 #include "src/core/memory.h"
 
@@ -45,13 +45,13 @@ static struct nl_cpu_centred centred(const nl_tensor *a, const nl_tensor *b, flo
     return (struct nl_cpu_centred){centre, scale, rest};
 }
 
-/* F32 activations with vectors of either type. */
+/* F32 or BF16 activations with vectors of either type. */
 static bool can_rows(const struct nl_op_desc *desc, int n_rows, nl_reason *why)
 {
     for (int i = 0; i < n_rows; i++) {
         const nl_tensor *t = &desc->in[i];
-        if (t->rank && t->type != NL_F32)
-            return nl_decline(why, "computes f32, not %s", nl_type_name(t->type));
+        if (t->rank && t->type != NL_F32 && t->type != NL_BF16)
+            return nl_decline(why, "computes f32 and bf16, not %s", nl_type_name(t->type));
         if (t->rank && channels_of(t) > 1 && t->stride[t->rank - 1] != 1)
             return nl_decline(why, "the last axis is not dense");
     }
@@ -60,26 +60,23 @@ static bool can_rows(const struct nl_op_desc *desc, int n_rows, nl_reason *why)
 
 /* One run: rows of up to three inputs and an output. */
 struct rows_job {
-    struct nl_cpu_rows x, other, residual, y;
-    const float *from, *second, *third;
-    float *to;
+    struct nl_cpu_lines x, other, residual, y;
     int64_t channels, tile;
     struct nl_cpu_centred v, mask;
     const float *scale;
-    bool relu, masked;
+    bool relu, masked, adds;
     double *sums; /* [tiles, 2, channels] */
     const struct nl_cpu_vector_train *vector;
 };
 
 static int64_t end_of(const struct rows_job *j, int64_t tile)
 {
-    return nl_cpu_least((tile + 1) * j->tile, j->x.count);
+    return nl_cpu_least((tile + 1) * j->tile, j->x.rows.count);
 }
 
 static struct rows_job job_of(const nl_tensor *x)
 {
-    return (struct rows_job){.x = nl_cpu_rows_of(x),
-                             .from = x->data,
+    return (struct rows_job){.x = nl_cpu_lines_of(x),
                              .channels = channels_of(x),
                              .tile = tile_rows(channels_of(x)),
                              .vector = nl_cpu_vector_train()};
@@ -87,7 +84,7 @@ static struct rows_job job_of(const nl_tensor *x)
 
 static int64_t tiles_of(const struct rows_job *j)
 {
-    return nl_cpu_parts(j->x.count, j->tile);
+    return nl_cpu_parts(j->x.rows.count, j->tile);
 }
 
 /* --- affine ---------------------------------------------------------------------------------- */
@@ -100,24 +97,41 @@ static bool affine_can(const struct nl_backend *be, const struct nl_op_desc *des
     return can_rows(&rows, 3, why);
 }
 
+/* Vectors of floats, then each thread's rows of BF16 as floats. */
+static size_t vectors_bytes(int64_t channels)
+{
+    enum { VECTORS = 8 };
+    return nl_align_up((size_t)channels * VECTORS * sizeof(float));
+}
+
 static nl_status vectors_prepare(struct nl_backend *be, const struct nl_op_desc *desc,
                                  void **prepared, struct nl_need *need)
 {
-    enum { VECTORS = 8 };
-    const nl_tensor *x = &desc->in[desc->op == NL_OP_BN_DX ? 1 : 0];
-    (void)be;
-    (void)prepared;
-    return nl_size_mul((size_t)channels_of(x), VECTORS * sizeof(float), &need->workspace);
+    NL_TRY(nl_cpu_rows_prepare(be, desc, prepared, need));
+    return nl_size_add(need->workspace, vectors_bytes(channels_of(&desc->out[0])),
+                       &need->workspace);
+}
+
+/* Tiles with rooms behind the vectors. */
+static void run_tiles(const struct nl_backend *be, const struct rows_job *job, nl_cpu_tile_fn *tile,
+                      const struct nl_args *args)
+{
+    char *const rooms = (char *)args->workspace + vectors_bytes(job->channels);
+    nl_cpu_for_tiles(be, tiles_of(job), tile, job, job->x.type == NL_BF16 ? rooms : NULL,
+                     nl_cpu_room(job->channels));
 }
 
 static void affine_tile(const void *job, int64_t tile, void *scratch)
 {
     const struct rows_job *j = job;
-    (void)scratch;
-    for (int64_t row = tile * j->tile; row < end_of(j, tile); row++)
-        j->vector->affine(j->to + nl_cpu_row_at(&j->y, row), j->from + nl_cpu_row_at(&j->x, row),
-                          &j->v, j->third ? j->third + nl_cpu_row_at(&j->residual, row) : NULL,
-                          j->relu, j->channels);
+    float *const room = scratch, *const second = nl_cpu_room_at(room, 1, j->channels);
+    for (int64_t row = tile * j->tile; row < end_of(j, tile); row++) {
+        const float *x = nl_cpu_line(&j->x, row, room);
+        const float *residual = j->adds ? nl_cpu_line(&j->residual, row, second) : NULL;
+        float *y = nl_cpu_line_place(&j->y, row, room);
+        j->vector->affine(y, x, &j->v, residual, j->relu, j->channels);
+        nl_cpu_line_written(&j->y, row, y);
+    }
 }
 
 static nl_status affine_run(struct nl_backend *be, const void *prepared,
@@ -127,13 +141,10 @@ static nl_status affine_run(struct nl_backend *be, const void *prepared,
     (void)prepared;
     job.v = centred(&args->in[1], &args->in[2], args->workspace);
     job.relu = desc->attr.pointwise.relu;
-    job.y = nl_cpu_rows_of(&args->out[0]);
-    job.to = args->out[0].data;
-    if (args->in[3].rank) {
-        job.residual = nl_cpu_rows_of(&args->in[3]);
-        job.third = args->in[3].data;
-    }
-    nl_cpu_for_tiles(be, tiles_of(&job), affine_tile, &job, NULL, 0);
+    job.y = nl_cpu_lines_of(&args->out[0]);
+    job.adds = args->in[3].rank != 0;
+    if (job.adds) job.residual = nl_cpu_lines_of(&args->in[3]);
+    run_tiles(be, &job, affine_tile, args);
     return NL_OK;
 }
 
@@ -152,12 +163,14 @@ static bool bn_dx_can(const struct nl_backend *be, const struct nl_op_desc *desc
 static void bn_dx_tile(const void *job, int64_t tile, void *scratch)
 {
     const struct rows_job *j = job;
-    (void)scratch;
-    for (int64_t row = tile * j->tile; row < end_of(j, tile); row++)
-        j->vector->bn_dx(j->to + nl_cpu_row_at(&j->y, row),
-                         j->second + nl_cpu_row_at(&j->other, row),
-                         j->from + nl_cpu_row_at(&j->x, row), j->scale, &j->v,
+    float *const room = scratch, *const second = nl_cpu_room_at(room, 1, j->channels);
+    for (int64_t row = tile * j->tile; row < end_of(j, tile); row++) {
+        const float *dy = nl_cpu_line(&j->other, row, room);
+        float *dx = nl_cpu_line_place(&j->y, row, room);
+        j->vector->bn_dx(dx, dy, nl_cpu_line(&j->x, row, second), j->scale, &j->v,
                          j->masked ? &j->mask : NULL, j->channels);
+        nl_cpu_line_written(&j->y, row, dx);
+    }
 }
 
 static nl_status bn_dx_run(struct nl_backend *be, const void *prepared,
@@ -168,16 +181,14 @@ static nl_status bn_dx_run(struct nl_backend *be, const void *prepared,
     float *const room = args->workspace, *const scale = room + 6 * n;
     (void)prepared;
     (void)desc;
-    job.other = nl_cpu_rows_of(&args->in[0]);
-    job.second = args->in[0].data;
-    job.y = nl_cpu_rows_of(&args->out[0]);
-    job.to = args->out[0].data;
+    job.other = nl_cpu_lines_of(&args->in[0]);
+    job.y = nl_cpu_lines_of(&args->out[0]);
     job.v = centred(&args->in[3], &args->in[4], room);
     job.masked = args->in[5].rank != 0;
     if (job.masked) job.mask = centred(&args->in[2], &args->in[5], room + 3 * n);
     for (int64_t i = 0; i < n; i++) scale[i] = (float)number(&args->in[2], i);
     job.scale = scale;
-    nl_cpu_for_tiles(be, tiles_of(&job), bn_dx_tile, &job, NULL, 0);
+    run_tiles(be, &job, bn_dx_tile, args);
     return NL_OK;
 }
 
@@ -193,6 +204,12 @@ static bool sums_can(const struct nl_backend *be, const struct nl_op_desc *desc,
     return can_rows(desc, desc->op == NL_OP_AFFINE_DAB ? 2 : 1, why);
 }
 
+/* Of each thread: two sums, and three rows of BF16 as floats. */
+static size_t sums_slice(int64_t channels)
+{
+    return 5 * (size_t)channels * sizeof(float);
+}
+
 /* Tiles' sums in double, floats of each thread's tile, the mask's vectors. */
 static size_t sums_bytes(const nl_tensor *x)
 {
@@ -205,7 +222,7 @@ static nl_status sums_prepare(struct nl_backend *be, const struct nl_op_desc *de
 {
     const size_t vector = nl_align_up((size_t)channels_of(&desc->in[0]) * sizeof(float));
     (void)prepared;
-    NL_TRY(nl_cpu_slices(be, 2 * vector, &need->workspace));
+    NL_TRY(nl_cpu_slices(be, sums_slice(channels_of(&desc->in[0])), &need->workspace));
     NL_TRY(nl_size_add(need->workspace, 3 * vector, &need->workspace));
     return nl_size_add(need->workspace, sums_bytes(&desc->in[0]), &need->workspace);
 }
@@ -216,16 +233,16 @@ static void dab_tile(const void *job, int64_t tile, void *scratch)
 {
     const struct rows_job *j = job;
     const int64_t n = j->channels, first = tile * j->tile, end = end_of(j, tile);
-    const float *shift = j->from + nl_cpu_row_at(&j->x, first);
-    float *product = scratch, *sum = product + n;
+    float *const product = scratch, *const sum = product + n, *const room = sum + n;
+    const float *shift = nl_cpu_line(&j->x, first, room);
     double *out = j->sums + tile * 2 * n;
     memset(out, 0, (size_t)(2 * n) * sizeof *out);
     for (int64_t row = first; row < end;) {
         const int64_t stop = nl_cpu_least(row + RUN, end);
         memset(product, 0, (size_t)(2 * n) * sizeof *product);
         for (; row < stop; row++)
-            j->vector->dab(product, sum, j->from + nl_cpu_row_at(&j->x, row),
-                           j->second + nl_cpu_row_at(&j->other, row), shift,
+            j->vector->dab(product, sum, nl_cpu_line(&j->x, row, room + n),
+                           nl_cpu_line(&j->other, row, room + 2 * n), shift,
                            j->masked ? &j->mask : NULL, n);
         for (int64_t c = 0; c < n; c++) {
             out[c] += (double)product[c] + (double)shift[c] * (double)sum[c];
@@ -252,13 +269,12 @@ static nl_status dab_run(struct nl_backend *be, const void *prepared, const stru
     void *const slices = share_out(&job, args);
     (void)prepared;
     (void)desc;
-    job.other = nl_cpu_rows_of(&args->in[1]);
-    job.second = args->in[1].data;
+    job.other = nl_cpu_lines_of(&args->in[1]);
     job.masked = args->in[3].rank != 0;
     if (job.masked)
         job.mask = centred(&args->in[2], &args->in[3],
                            (float *)(void *)((char *)args->workspace + sums_bytes(&args->in[0])));
-    nl_cpu_for_tiles(be, tiles_of(&job), dab_tile, &job, slices, (size_t)(2 * n) * sizeof(float));
+    nl_cpu_for_tiles(be, tiles_of(&job), dab_tile, &job, slices, sums_slice(n));
     memset(da, 0, (size_t)n * sizeof *da);
     memset(db, 0, (size_t)n * sizeof *db);
     for (int64_t tile = 0; tile < tiles_of(&job); tile++)
@@ -277,16 +293,16 @@ static void moments_tile(const void *job, int64_t tile, void *scratch)
 {
     const struct rows_job *j = job;
     const int64_t n = j->channels, first = tile * j->tile, end = end_of(j, tile);
-    const float *shift = j->from + nl_cpu_row_at(&j->x, first);
     const double rows = (double)(end - first);
-    float *sum = scratch, *square = sum + n;
+    float *const sum = scratch, *const square = sum + n, *const room = square + n;
+    const float *shift = nl_cpu_line(&j->x, first, room);
     double *out = j->sums + tile * 2 * n;
     memset(out, 0, (size_t)(2 * n) * sizeof *out);
     for (int64_t row = first; row < end;) {
         const int64_t stop = nl_cpu_least(row + RUN, end);
         memset(sum, 0, (size_t)(2 * n) * sizeof *sum);
         for (; row < stop; row++)
-            j->vector->moments(sum, square, j->from + nl_cpu_row_at(&j->x, row), shift, n);
+            j->vector->moments(sum, square, nl_cpu_line(&j->x, row, room + n), shift, n);
         for (int64_t c = 0; c < 2 * n; c++) out[c] += (double)sum[c];
     }
     for (int64_t c = 0; c < n; c++) {
@@ -324,8 +340,7 @@ static nl_status bn_sums_run(struct nl_backend *be, const void *prepared,
     void *const slices = share_out(&job, args);
     (void)prepared;
     (void)desc;
-    nl_cpu_for_tiles(be, tiles_of(&job), moments_tile, &job, slices,
-                     (size_t)(2 * job.channels) * sizeof(float));
+    nl_cpu_for_tiles(be, tiles_of(&job), moments_tile, &job, slices, sums_slice(job.channels));
     join(&job, args->out[0].data, args->out[1].data);
     return NL_OK;
 }
@@ -338,47 +353,51 @@ const struct nl_impl nl_cpu_bn_sums = {
 static void relu_dx_tile(const void *job, int64_t tile, void *scratch)
 {
     const struct rows_job *j = job;
-    (void)scratch;
-    for (int64_t row = tile * j->tile; row < end_of(j, tile); row++)
-        j->vector->relu_dx(j->to + nl_cpu_row_at(&j->y, row), j->from + nl_cpu_row_at(&j->x, row),
-                           j->second + nl_cpu_row_at(&j->other, row), j->channels);
+    float *const room = scratch, *const second = nl_cpu_room_at(room, 1, j->channels);
+    for (int64_t row = tile * j->tile; row < end_of(j, tile); row++) {
+        const float *dy = nl_cpu_line(&j->x, row, room);
+        float *dx = nl_cpu_line_place(&j->y, row, room);
+        j->vector->relu_dx(dx, dy, nl_cpu_line(&j->other, row, second), j->channels);
+        nl_cpu_line_written(&j->y, row, dx);
+    }
 }
 
 static void multiply_tile(const void *job, int64_t tile, void *scratch)
 {
     const struct rows_job *j = job;
-    (void)scratch;
-    for (int64_t row = tile * j->tile; row < end_of(j, tile); row++)
-        j->vector->multiply(j->to + nl_cpu_row_at(&j->y, row), j->from + nl_cpu_row_at(&j->x, row),
-                            j->second + nl_cpu_row_at(&j->other, row), j->channels);
+    float *const room = scratch, *const second = nl_cpu_room_at(room, 1, j->channels);
+    for (int64_t row = tile * j->tile; row < end_of(j, tile); row++) {
+        const float *one = nl_cpu_line(&j->x, row, room);
+        float *y = nl_cpu_line_place(&j->y, row, room);
+        j->vector->multiply(y, one, nl_cpu_line(&j->other, row, second), j->channels);
+        nl_cpu_line_written(&j->y, row, y);
+    }
 }
 
-static struct rows_job two_inputs(const struct nl_args *args)
+/* Rooms have the whole workspace (nl_cpu_rows_prepare). */
+static void run_two_inputs(const struct nl_backend *be, const struct nl_args *args,
+                           nl_cpu_tile_fn *tile)
 {
     struct rows_job job = job_of(&args->in[0]);
-    job.other = nl_cpu_rows_of(&args->in[1]);
-    job.second = args->in[1].data;
-    job.y = nl_cpu_rows_of(&args->out[0]);
-    job.to = args->out[0].data;
-    return job;
+    job.other = nl_cpu_lines_of(&args->in[1]);
+    job.y = nl_cpu_lines_of(&args->out[0]);
+    nl_cpu_for_tiles(be, tiles_of(&job), tile, &job, args->workspace, nl_cpu_room(job.channels));
 }
 
 nl_status nl_cpu_relu_dx(struct nl_backend *be, const void *prepared, const struct nl_op_desc *desc,
                          const struct nl_args *args)
 {
-    const struct rows_job job = two_inputs(args);
     (void)prepared;
     (void)desc;
-    nl_cpu_for_tiles(be, tiles_of(&job), relu_dx_tile, &job, NULL, 0);
+    run_two_inputs(be, args, relu_dx_tile);
     return NL_OK;
 }
 
 nl_status nl_cpu_mul(struct nl_backend *be, const void *prepared, const struct nl_op_desc *desc,
                      const struct nl_args *args)
 {
-    const struct rows_job job = two_inputs(args);
     (void)prepared;
     (void)desc;
-    nl_cpu_for_tiles(be, tiles_of(&job), multiply_tile, &job, NULL, 0);
+    run_two_inputs(be, args, multiply_tile);
     return NL_OK;
 }

@@ -1,6 +1,6 @@
 #include "backends/cpu/conv.h"
 
-#include "backends/cpu/vector.h"
+#include "backends/cpu/lines.h"
 
 #include <string.h>
 
@@ -25,7 +25,8 @@ static void cut(const struct nl_cpu_conv_wish *wish, struct nl_cpu_conv *conv)
 
     /* Whole taps, or any run of channels where there is only one tap and no padding. */
     const bool point = conv->depth == conv->channels && conv->inside;
-    const int64_t unit = point ? 16 : conv->channels;
+    const bool odd = conv->channels % conv->step != 0;
+    const int64_t unit = point ? 16 : conv->channels * (odd ? conv->step : 1);
     conv->chunk = nl_cpu_least(share(conv->depth, wish->most_chunk, unit), conv->depth);
 }
 
@@ -58,11 +59,15 @@ void nl_cpu_conv_plan(const struct nl_op_desc *desc, const struct nl_cpu_conv_wi
                       struct nl_cpu_conv *conv)
 {
     geometry(desc, conv);
-    conv->direct = conv->direct && !wish->always_gather;
+    conv->from = desc->in[0].type;
+    conv->cell = wish->cell;
+    conv->step = wish->step;
+    conv->direct = conv->direct && conv->from == conv->cell && conv->channels % conv->step == 0;
     cut(wish, conv);
     conv->gather_ld = nl_cpu_parts(conv->chunk, 16) * 16 + wish->pad;
     if (!conv->direct)
-        conv->gather_bytes = (size_t)conv->tile_rows * (size_t)conv->gather_ld * sizeof(float);
+        conv->gather_bytes =
+            (size_t)conv->tile_rows * (size_t)conv->gather_ld * nl_type_size(conv->cell);
     conv->sum_bytes = (size_t)conv->tile_rows * (size_t)conv->tile_filters * sizeof(float);
 }
 
@@ -98,19 +103,34 @@ static void advance(const struct nl_cpu_conv *conv, int64_t at[4])
 }
 
 /* Runs may be as short as the three channels of a pixel, too short to call memcpy for. */
-static inline __attribute__((always_inline)) void copy(float *to, const float *from, int64_t n)
+static inline __attribute__((always_inline)) void copy_bytes(char *to, const char *from, int64_t n)
 {
-    enum { STEP = 4 };
-    if (n >= 64) {
-        memcpy(to, from, (size_t)n * sizeof *to);
+    enum { STEP = 16, HALF = 2 };
+    if (n >= 256) {
+        memcpy(to, from, (size_t)n);
         return;
     }
     if (n < STEP) {
-        for (int64_t i = 0; i < n; i++) to[i] = from[i];
+        for (int64_t i = 0; i < n; i += HALF) memcpy(to + i, from + i, HALF);
         return;
     }
-    for (int64_t i = 0; i < n - STEP; i += STEP) memcpy(to + i, from + i, STEP * sizeof *to);
-    memcpy(to + n - STEP, from + n - STEP, STEP * sizeof *to); /* overlaps the step before */
+    for (int64_t i = 0; i < n - STEP; i += STEP) memcpy(to + i, from + i, STEP);
+    memcpy(to + n - STEP, from + n - STEP, STEP); /* overlaps the step before */
+}
+
+/* `n` elements. */
+static inline __attribute__((always_inline)) void copy(const struct nl_cpu_conv *conv, char *to,
+                                                       const char *from, int64_t n)
+{
+    if (conv->from == conv->cell)
+        copy_bytes(to, from, n * (int64_t)nl_type_size(conv->cell));
+    else
+        nl_cpu_vector()->widen((float *)(void *)to, (const uint16_t *)(const void *)from, n);
+}
+
+static void clear(const struct nl_cpu_conv *conv, char *to, int64_t n)
+{
+    memset(to, 0, (size_t)n * nl_type_size(conv->cell));
 }
 
 /* Neighbouring taps of one line (dt, dh) of the kernel: dw from `first` to before `end`. */
@@ -119,69 +139,110 @@ struct line {
 };
 
 /* The part of a line's taps that fall beside the input are zeros. `at`: corner of the window. */
-static inline void gather_line(const struct nl_cpu_conv *conv, const float *x, const int64_t at[4],
-                               const struct line *line, float *to)
+static inline void gather_line(const struct nl_cpu_conv *conv, const char *x, const int64_t at[4],
+                               const struct line *line, char *to)
 {
     const int64_t t = at[1] + line->dt, h = at[2] + line->dh, c = conv->channels;
+    const int64_t size = (int64_t)nl_type_size(conv->from),
+                  cell = (int64_t)nl_type_size(conv->cell);
     const bool inside = t >= 0 && t < conv->in_dim[1] && h >= 0 && h < conv->in_dim[2];
     const int64_t first = line->first > -at[3] ? line->first : -at[3];
     const int64_t end = nl_cpu_least(line->end, conv->in_dim[3] - at[3]);
     if (!inside || first >= end) {
-        memset(to, 0, (size_t)((line->end - line->first) * c) * sizeof *to);
+        clear(conv, to, (line->end - line->first) * c);
         return;
     }
-    if (first > line->first) memset(to, 0, (size_t)((first - line->first) * c) * sizeof *to);
-    if (end < line->end)
-        memset(to + (end - line->first) * c, 0, (size_t)((line->end - end) * c) * sizeof *to);
-    const float *from = x + at[0] * conv->x_stride[0] + t * conv->x_stride[1] +
-                        h * conv->x_stride[2] + (at[3] + first) * conv->x_stride[3];
-    to += (first - line->first) * c;
+    if (first > line->first) clear(conv, to, (first - line->first) * c);
+    if (end < line->end) clear(conv, to + (end - line->first) * c * cell, (line->end - end) * c);
+    const char *from = x + (at[0] * conv->x_stride[0] + t * conv->x_stride[1] +
+                            h * conv->x_stride[2] + (at[3] + first) * conv->x_stride[3]) *
+                               size;
+    to += (first - line->first) * c * cell;
     if (conv->x_stride[3] == c) {
-        copy(to, from, (end - first) * c);
+        copy(conv, to, from, (end - first) * c);
         return;
     }
-    for (int64_t w = first; w < end; w++, to += c, from += conv->x_stride[3]) copy(to, from, c);
+    for (int64_t w = first; w < end; w++, to += c * cell, from += conv->x_stride[3] * size)
+        copy(conv, to, from, c);
 }
 
 /* A 1x1x1 kernel without padding, and a part of the channels. */
-static void gather_points(const struct nl_cpu_conv *conv, const float *x, int64_t at[4],
-                          int64_t rows, int64_t channel, int64_t channels, float *to)
+static void gather_points(const struct nl_cpu_conv *conv, const char *x, int64_t at[4],
+                          int64_t rows, int64_t channel, int64_t channels, char *to)
 {
-    for (int64_t i = 0; i < rows; i++, to += conv->gather_ld, advance(conv, at))
-        copy(to,
-             x + at[0] * conv->x_stride[0] + at[1] * conv->x_stride[1] + at[2] * conv->x_stride[2] +
-                 at[3] * conv->x_stride[3] + channel,
+    const int64_t size = (int64_t)nl_type_size(conv->from);
+    const int64_t next = conv->gather_ld * (int64_t)nl_type_size(conv->cell);
+    for (int64_t i = 0; i < rows; i++, to += next, advance(conv, at))
+        copy(conv, to,
+             x + (at[0] * conv->x_stride[0] + at[1] * conv->x_stride[1] +
+                  at[2] * conv->x_stride[2] + at[3] * conv->x_stride[3] + channel) *
+                     size,
              channels);
 }
 
-void nl_cpu_conv_gather(const struct nl_cpu_conv *conv, const float *x, int64_t row, int64_t rows,
-                        int64_t depth_from, int64_t depth_to, float *to)
+static void gather_taps(const struct nl_cpu_conv *conv, const char *x, const int64_t corner[4],
+                        int64_t rows, int64_t tap_from, int64_t tap_end, char *to)
 {
     const int64_t c = conv->channels, kw = conv->kernel[2], kh = conv->kernel[1];
-    const int64_t tap_end = depth_to / c;
-    int64_t corner[4], next;
-    corner_of(conv, row, corner);
-    if (conv->depth == c && conv->inside) {
-        gather_points(conv, x, corner, rows, depth_from, depth_to - depth_from, to);
-        return;
-    }
-    for (int64_t tap = depth_from / c; tap < tap_end; to += (next - tap) * c, tap = next) {
+    const int64_t cell = (int64_t)nl_type_size(conv->cell);
+    int64_t next;
+    for (int64_t tap = tap_from; tap < tap_end; to += (next - tap) * c * cell, tap = next) {
         int64_t at[4] = {corner[0], corner[1], corner[2], corner[3]};
         next = nl_cpu_least((tap / kw + 1) * kw, tap_end);
         const struct line line = {tap / kw / kh, tap / kw % kh, tap % kw, tap % kw + next - tap};
         for (int64_t i = 0; i < rows; i++, advance(conv, at))
-            gather_line(conv, x, at, &line, to + i * conv->gather_ld);
+            gather_line(conv, x, at, &line, to + i * conv->gather_ld * cell);
+    }
+}
+
+void nl_cpu_conv_gather(const struct nl_cpu_conv *conv, const void *x, int64_t row, int64_t rows,
+                        int64_t depth_from, int64_t depth_to, void *to)
+{
+    const int64_t c = conv->channels, depth = depth_to - depth_from, rest = depth % conv->step;
+    const int64_t cell = (int64_t)nl_type_size(conv->cell);
+    int64_t corner[4];
+    corner_of(conv, row, corner);
+    for (int64_t i = 0; rest && i < rows; i++)
+        clear(conv, (char *)to + (i * conv->gather_ld + depth) * cell, conv->step - rest);
+    if (conv->depth == c && conv->inside)
+        gather_points(conv, x, corner, rows, depth_from, depth, to);
+    else
+        gather_taps(conv, x, corner, rows, depth_from / c, depth_to / c, to);
+}
+
+/* BF16 goes through floats, a few columns at a time; `sums` are no rows of y then. */
+static void finish_half(const struct nl_cpu_conv_job *job, int64_t row, int64_t filter,
+                        int64_t filters, float *sums)
+{
+    enum { COLUMNS = 64 };
+    const nl_tensor *bias = &job->args->in[2], *residual = &job->args->in[3],
+                    *y = &job->args->out[0];
+    const struct nl_cpu_vector *vector = nl_cpu_vector();
+    struct nl_cpu_after after = {.relu = job->relu};
+    float room[COLUMNS];
+    for (int64_t c = 0; c < filters; c += COLUMNS) {
+        const int64_t n = nl_cpu_least(COLUMNS, filters - c);
+        if (bias->rank) after.bias = (const float *)bias->data + filter + c;
+        if (residual->rank)
+            after.residual = nl_cpu_read(residual->data, residual->type,
+                                         nl_cpu_row_at(&job->residual, row) + filter + c, n, room);
+        vector->combine(sums + c, sums + c, &after, n);
+        nl_cpu_written(y->data, y->type, nl_cpu_row_at(&job->y, row) + filter + c, n, sums + c);
     }
 }
 
 void nl_cpu_conv_finish(const struct nl_cpu_conv_job *job, int64_t row, int64_t rows,
-                        int64_t filter, int64_t filters, const float *sums, int64_t ld)
+                        int64_t filter, int64_t filters, float *sums, int64_t ld)
 {
     const nl_tensor *bias = &job->args->in[2], *residual = &job->args->in[3];
     const struct nl_cpu_vector *vector = nl_cpu_vector();
     struct nl_cpu_after after = {.relu = job->relu};
     if (bias->rank) after.bias = (const float *)bias->data + filter;
     for (int64_t i = 0; i < rows; i++) {
+        if (job->args->out[0].type == NL_BF16) {
+            finish_half(job, row + i, filter, filters, sums + i * ld);
+            continue;
+        }
         if (residual->rank)
             after.residual =
                 (const float *)residual->data + nl_cpu_row_at(&job->residual, row + i) + filter;

@@ -3,7 +3,8 @@
  * The output is a matrix [rows, filters]: rows are output positions in order. A tile is a run of
  * rows times a run of filters. Its sums run over depth = kt * kh * kw * C, cut into chunks of
  * whole kernel taps; for each chunk the input values are gathered into a matrix [rows, chunk]
- * (im2col of one tile), or, for a 1x1x1 kernel of stride 1, read where they are.
+ * (im2col of one tile), or, for a 1x1x1 kernel of stride 1, read where they are. Gathering widens
+ * BF16 for what multiplies F32.
  */
 #ifndef NL_CPU_CONV_H
 #define NL_CPU_CONV_H
@@ -21,7 +22,9 @@ struct nl_cpu_conv {
 
     int64_t tile_rows, tile_filters, chunk; /* chunk: depth of one product */
     int64_t row_tiles, filter_tiles;
-    int64_t gather_ld; /* floats from one gathered row to the next */
+    nl_type from, cell; /* of x, and of gathered rows: F32, or BF16 as x */
+    int step;           /* depth of a chunk is made up to a multiple of this, by zeros */
+    int64_t gather_ld;  /* elements from one gathered row to the next */
     size_t gather_bytes, sum_bytes;
 };
 
@@ -39,8 +42,9 @@ struct nl_cpu_conv_wish {
     int64_t filters; /* and of this many filters */
     int64_t most_rows, most_chunk;
     int64_t tiles; /* at least as many where the shape allows */
-    int64_t pad;   /* floats after each gathered row */
-    bool always_gather;
+    int64_t pad;   /* elements after each gathered row */
+    nl_type cell;  /* of gathered rows */
+    int step;      /* chunks but the last are multiples of this */
 };
 
 /* Fills in geometry and tiling. */
@@ -51,11 +55,11 @@ struct nl_cpu_conv_job nl_cpu_conv_job_of(const struct nl_cpu_conv *conv,
                                           const struct nl_op_desc *desc,
                                           const struct nl_args *args);
 
-/* Copies the inputs of `rows` outputs from `row`, taps [depth_from, depth_to) in floats, to `to`;
- * zeros where the kernel hangs over the edge. Both ends are multiples of the channels, or the
- * kernel is 1x1x1. */
-void nl_cpu_conv_gather(const struct nl_cpu_conv *conv, const float *x, int64_t row, int64_t rows,
-                        int64_t depth_from, int64_t depth_to, float *to);
+/* Copies the inputs of `rows` outputs from `row`, taps [depth_from, depth_to) in elements, to `to`;
+ * zeros where the kernel hangs over the edge, and up to a whole step. Both ends are multiples of the
+ * channels, or the kernel is 1x1x1. */
+void nl_cpu_conv_gather(const struct nl_cpu_conv *conv, const void *x, int64_t row, int64_t rows,
+                        int64_t depth_from, int64_t depth_to, void *to);
 
 /* The packed convolution on its own: how it likes its tiles, and a run with args->packed laid out
  * in the kernel's panels, filter by filter, depth by depth. Scratch: nl_cpu_slices of
@@ -65,8 +69,9 @@ void nl_cpu_conv_packed_run(struct nl_backend *be, const struct nl_cpu_conv *con
                             const struct nl_op_desc *desc, const struct nl_args *args,
                             const struct nl_cpu_kernel *kernel);
 
-/* y = act(sums + bias + residual) for a tile; sums [rows, ld] may be y's own rows. */
+/* y = act(sums + bias + residual) for a tile; sums [rows, ld] may be y's own rows. Other sums are
+ * overwritten where y is BF16. */
 void nl_cpu_conv_finish(const struct nl_cpu_conv_job *job, int64_t row, int64_t rows,
-                        int64_t filter, int64_t filters, const float *sums, int64_t ld);
+                        int64_t filter, int64_t filters, float *sums, int64_t ld);
 
 #endif

@@ -4,13 +4,18 @@
 
 /* Sizes by measurement: a gathered chunk of 256 x 1024 floats fits a second-level cache, and
  * the library packs the filters of a tile anew for each product, so tiles are not thin. */
-static const struct nl_cpu_conv_wish wish = {
-    .rows = 4, .filters = 64, .most_rows = 256, .most_chunk = 1152, .tiles = 4};
+static const struct nl_cpu_conv_wish wish = {.rows = 4,
+                                             .filters = 64,
+                                             .most_rows = 256,
+                                             .most_chunk = 1152,
+                                             .tiles = 4,
+                                             .cell = NL_F32,
+                                             .step = 1};
 
 static bool can(const struct nl_backend *be, const struct nl_op_desc *desc, nl_reason *why)
 {
     const nl_tensor *w = &desc->in[1];
-    if (!nl_cpu_can(be, desc, why)) return false;
+    if (!nl_cpu_can_half(be, desc, why)) return false;
     if (w->dim[1] * w->dim[2] * w->dim[3] * w->dim[4] > NL_CPU_MULTIPLY_MAX ||
         nl_cpu_rows_of(&desc->in[0]).ld > NL_CPU_MULTIPLY_MAX ||
         nl_cpu_rows_of(&desc->out[0]).ld > NL_CPU_MULTIPLY_MAX)
@@ -40,12 +45,14 @@ static void multiply(const struct nl_cpu_conv_job *job, int64_t row, int64_t row
                      int64_t filters, float *gathered, float *sums, int64_t ld)
 {
     const struct nl_cpu_conv *conv = job->conv;
-    const float *x = job->args->in[0].data, *w = job->args->in[1].data;
+    const void *x = job->args->in[0].data;
+    const float *w = job->args->in[1].data;
     for (int64_t from = 0; from < conv->depth; from += conv->chunk) {
         const int64_t end = from + conv->chunk < conv->depth ? from + conv->chunk : conv->depth;
         struct nl_cpu_matrix a = {.data = gathered, .ld = conv->gather_ld};
         if (conv->direct)
-            a = (struct nl_cpu_matrix){.data = x + row * job->x.ld + from, .ld = job->x.ld};
+            a = (struct nl_cpu_matrix){.data = (const float *)x + row * job->x.ld + from,
+                                       .ld = job->x.ld};
         else
             nl_cpu_conv_gather(conv, x, row, rows, from, end, gathered);
         const struct nl_cpu_matrix b = {w + filter * conv->depth + from, conv->depth, true};
@@ -66,7 +73,7 @@ static void conv_tile(const void *job_of_run, int64_t tile, void *scratch)
     float *sums = gathered + nl_align_up(conv->gather_bytes) / sizeof *sums;
     int64_t ld = conv->tile_filters;
     /* y may be the residual, which must outlive the sums. */
-    if (job->y.uniform && !job->args->in[3].rank) {
+    if (job->y.uniform && job->args->out[0].type == NL_F32 && !job->args->in[3].rank) {
         ld = job->y.ld;
         sums = (float *)job->args->out[0].data + row * ld + filter;
     }

@@ -1,6 +1,6 @@
 #include "backends/cpu/conv.h"
+#include "backends/cpu/lines.h"
 #include "backends/cpu/panels.h"
-#include "backends/cpu/vector.h"
 #include "src/core/memory.h"
 
 #include <string.h>
@@ -9,8 +9,9 @@
  * dy[m, k] x[m, d], d running over taps and channels. Positions are cut into parts, whose sums are
  * added in order; a part is done a strip at a time: one side is laid out in panels, each of which
  * meets all of the other side where that lies. Panels are made of the side with fewer columns, and
- * where x has to be gathered of dy. */
-enum { STRIP = 192, DEPTH = 768, ROWS = 256, LEAST = 512, TILES = 16, LINE = 16 };
+ * where x has to be gathered of dy. BF16 does not meet panels where it lies: the other side is laid
+ * out too, as pairs of positions, or widened. */
+enum { STRIP = 192, DEPTH = 768, ROWS = 256, LEAST = 512, TILES = 16, LINE = 64 };
 
 struct sums {
     const struct nl_cpu_kernel *kernel;
@@ -18,7 +19,8 @@ struct sums {
     bool swapped;            /* rows are channels, columns filters */
     int64_t rows, columns;   /* of the sums: filters and depth, or depth and filters */
     int64_t tile_rows, tile_columns, row_tiles, column_tiles, parts, part, strip;
-    size_t panel_floats, gather_floats;
+    nl_type type; /* of x and dy */
+    size_t panel_bytes, side_bytes, gather_bytes;
 };
 
 static void cut(struct sums *s)
@@ -37,9 +39,12 @@ static void cut(struct sums *s)
     if (s->parts > 1) s->parts -= s->parts % 2; /* as many for each of two threads */
     s->part = nl_cpu_parts(conv->rows, s->parts);
     s->strip = nl_cpu_parts(s->part, nl_cpu_parts(s->part, STRIP));
-    s->panel_floats =
-        (size_t)(nl_cpu_parts(s->tile_columns, s->kernel->panel) * s->kernel->panel * STRIP);
-    s->gather_floats = conv->direct ? 0 : (size_t)(STRIP * conv->gather_ld);
+    s->panel_bytes = (size_t)nl_cpu_panel_elements(s->kernel, STRIP, s->tile_columns) *
+                     nl_type_size(s->kernel->type);
+    if (s->type == NL_BF16)
+        s->side_bytes = (size_t)(STRIP * s->tile_rows) * nl_type_size(s->kernel->type);
+    if (!conv->direct)
+        s->gather_bytes = (size_t)(STRIP * conv->gather_ld) * nl_type_size(conv->cell);
 }
 
 static bool can(const struct nl_backend *be, const struct nl_op_desc *desc, nl_reason *why)
@@ -47,12 +52,12 @@ static bool can(const struct nl_backend *be, const struct nl_op_desc *desc, nl_r
     if (!nl_cpu_kernel_best()) return nl_decline(why, "the processor has neither AVX2 nor AVX-512");
     if (!nl_cpu_rows_of(&desc->in[1]).uniform)
         return nl_decline(why, "the rows of dy are not evenly spaced");
-    return nl_cpu_can(be, desc, why);
+    return nl_cpu_can_half(be, desc, why);
 }
 
 static size_t slice_of(const struct sums *s)
 {
-    return (s->panel_floats + s->gather_floats) * sizeof(float);
+    return nl_align_up(s->panel_bytes) + nl_align_up(s->side_bytes) + s->gather_bytes;
 }
 
 static nl_status prepare(struct nl_backend *be, const struct nl_op_desc *desc, void **prepared,
@@ -64,9 +69,12 @@ static nl_status prepare(struct nl_backend *be, const struct nl_op_desc *desc, v
     size_t partial;
     NL_TRY(nl_calloc(1, sizeof *s, &s));
     *prepared = s;
-    s->kernel = nl_cpu_kernel_best();
+    s->type = desc->in[0].type;
+    s->kernel = nl_cpu_kernel_for(s->type);
     wish = nl_cpu_conv_packed_wish(s->kernel);
     wish.most_chunk = DEPTH;
+    wish.cell = s->type;
+    wish.step = 1; /* of positions, not of what is gathered */
     forward.in[0] = desc->in[0];
     forward.in[1] = desc->out[0];
     forward.out[0] = desc->in[1];
@@ -86,7 +94,7 @@ static void drop(struct nl_backend *be, void *prepared)
 
 struct job {
     const struct sums *s;
-    const float *x, *dy;
+    const void *x, *dy; /* of s->type */
     int64_t ldx, ldy;
     float *partial; /* [parts, rows, columns] */
     float *dw, *db;
@@ -97,33 +105,76 @@ struct job {
 struct strip {
     int64_t row, rows, next; /* next: rows of the next strip */
     int64_t at_row, n_rows, at_column, n_columns;
-    const float *a; /* [rows, n_rows]: what the rows of the sums come from */
+    const void *a; /* [rows, n_rows]: what the rows of the sums come from */
     int64_t lda;
-    float *panels, *gathered, *y;
+    void *panels, *side, *gathered;
+    float *y;
     bool first;
 };
+
+/* Element `at` of memory of the run's type. */
+static const void *element(const struct sums *s, const void *memory, int64_t at)
+{
+    return (const char *)memory + at * (int64_t)nl_type_size(s->type);
+}
+
+static void lay_columns(const struct sums *s, const struct strip *t, const void *from, int64_t ld)
+{
+    if (s->type == NL_F32)
+        nl_cpu_lay_panels(s->kernel, from, ld, t->rows, t->n_columns, t->panels);
+    else
+        nl_cpu_lay_half(s->kernel, from, ld, t->rows, t->n_columns, t->panels);
+}
+
+/* The side that rows come from as pairs of positions, or widened, as far as the kernel wants it. */
+static void lay_rows(const struct sums *s, struct strip *t)
+{
+    const struct nl_cpu_vector *vector = nl_cpu_vector();
+    const int64_t n = t->n_rows, ld = t->lda;
+    const uint16_t *const from = t->a;
+    if (s->type == NL_F32) return;
+    t->a = t->side;
+    t->lda = n;
+    if (s->kernel->type == NL_F32) {
+        for (int64_t r = 0; r < t->rows; r++)
+            vector->widen((float *)t->side + r * n, from + r * ld, n);
+        return;
+    }
+    uint16_t *to = t->side;
+    for (int64_t r = 0; r + 1 < t->rows; r += 2, to += 2 * n)
+        vector->pair(to, from + r * ld, from + (r + 1) * ld, n);
+    for (int64_t i = 0; t->rows % 2 && i < n; i++) {
+        to[2 * i] = from[(t->rows - 1) * ld + i];
+        to[2 * i + 1] = 0;
+    }
+}
 
 static void prepare_strip(const struct job *j, struct strip *t)
 {
     const struct sums *s = j->s;
-    const float *dy = j->dy + t->row * j->ldy, *x = j->x + t->row * j->ldx;
-    const float *const other = s->swapped ? dy : x;
-    const int64_t ld = s->swapped ? j->ldy : j->ldx;
-    nl_cpu_lay_panels(s->kernel, other + t->at_column, ld, t->rows, t->n_columns, t->panels);
-    t->a = (s->swapped ? x : dy) + t->at_row;
+    const void *const dy = element(s, j->dy, t->row * j->ldy), *const x = element(s, j->x,
+                                                                                  t->row * j->ldx);
+    lay_columns(s, t, element(s, s->swapped ? dy : x, t->at_column), s->swapped ? j->ldy : j->ldx);
+    t->a = element(s, s->swapped ? x : dy, t->at_row);
     t->lda = s->swapped ? j->ldx : j->ldy;
-    if (s->conv.direct) return;
-    nl_cpu_conv_gather(&s->conv, j->x, t->row, t->rows, t->at_row, t->at_row + t->n_rows,
-                       t->gathered);
-    t->a = t->gathered;
-    t->lda = s->conv.gather_ld;
+    if (!s->conv.direct) {
+        nl_cpu_conv_gather(&s->conv, j->x, t->row, t->rows, t->at_row, t->at_row + t->n_rows,
+                           t->gathered);
+        t->a = t->gathered;
+        t->lda = s->conv.gather_ld;
+    }
+    lay_rows(s, t);
 }
 
 /* Asks for rows of the next strip while this one is multiplied: nothing else foresees them. */
-static void foresee(const float *from, int64_t ld, int64_t rows, int64_t columns)
+static void foresee(const struct sums *s, const void *memory, int64_t at, int64_t ld, int64_t rows,
+                    int64_t columns)
 {
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t c = 0; c < columns; c += LINE) __builtin_prefetch(from + r * ld + c, 0, 2);
+    const int64_t bytes = columns * (int64_t)nl_type_size(s->type);
+    for (int64_t r = 0; r < rows; r++) {
+        const char *from = element(s, memory, at + r * ld);
+        for (int64_t c = 0; c < bytes; c += LINE) __builtin_prefetch(from + c, 0, 2);
+    }
 }
 
 static void foresee_next(const struct job *j, const struct strip *t, int64_t c)
@@ -133,18 +184,18 @@ static void foresee_next(const struct job *j, const struct strip *t, int64_t c)
     const int64_t from = c / panel * share, rows = nl_cpu_least(share, t->next - from);
     const int64_t row = t->row + t->rows + from;
     if (rows <= 0) return;
-    const float *const dy = j->dy + row * j->ldy, *const x = j->x + row * j->ldx;
-    foresee(s->swapped ? dy + t->at_column : dy + t->at_row, j->ldy, rows,
+    foresee(s, j->dy, row * j->ldy + (s->swapped ? t->at_column : t->at_row), j->ldy, rows,
             s->swapped ? t->n_columns : t->n_rows);
     if (s->conv.direct)
-        foresee(s->swapped ? x + t->at_row : x + t->at_column, j->ldx, rows,
+        foresee(s, j->x, row * j->ldx + (s->swapped ? t->at_row : t->at_column), j->ldx, rows,
                 s->swapped ? t->n_rows : t->n_columns);
 }
 
 static void run_strip(const struct job *j, struct strip *t)
 {
     const struct sums *s = j->s;
-    const int64_t panel = s->kernel->panel;
+    const int64_t panel = s->kernel->panel, deep = nl_cpu_kernel_depth(s->kernel, t->rows);
+    const int64_t size = (int64_t)nl_type_size(s->kernel->type);
     prepare_strip(j, t);
     for (int64_t c = 0; c < t->n_columns; c += panel) {
         float *const y = t->y + c;
@@ -155,7 +206,7 @@ static void run_strip(const struct job *j, struct strip *t)
                                               .a = t->a,
                                               .lda = t->lda,
                                               .turned = true,
-                                              .panel = t->panels + c * t->rows,
+                                              .panel = (char *)t->panels + c * deep * size,
                                               .sums = t->first ? NULL : y,
                                               .ld_sums = s->columns,
                                               .y = y,
@@ -172,7 +223,8 @@ static void sum_tile(const void *job, int64_t number, void *scratch)
     struct strip t = {.at_row = tile % s->row_tiles * s->tile_rows,
                       .at_column = tile / s->row_tiles * s->tile_columns,
                       .panels = scratch};
-    t.gathered = t.panels + s->panel_floats;
+    t.side = (char *)scratch + nl_align_up(s->panel_bytes);
+    t.gathered = (char *)t.side + nl_align_up(s->side_bytes);
     t.n_rows = nl_cpu_least(s->tile_rows, s->rows - t.at_row);
     t.n_columns = nl_cpu_least(s->tile_columns, s->columns - t.at_column);
     t.y = j->partial + (part * s->rows + t.at_row) * s->columns + t.at_column;
@@ -240,12 +292,13 @@ static void add_bias(const void *job, int64_t number, void *scratch)
     const int64_t first = number * CHANNELS;
     const int64_t n = nl_cpu_least(CHANNELS, j->s->conv.filters - first);
     double total[CHANNELS] = {0};
+    float room[CHANNELS];
     (void)scratch;
     for (int64_t row = 0; row < j->s->conv.rows; row += RUN) {
         float sum[CHANNELS] = {0};
         const int64_t end = nl_cpu_least(row + RUN, j->s->conv.rows);
         for (int64_t r = row; r < end; r++) {
-            const float *from = j->dy + r * j->ldy + first;
+            const float *from = nl_cpu_read(j->dy, j->s->type, r * j->ldy + first, n, room);
             for (int64_t c = 0; c < n; c++) sum[c] += from[c];
         }
         for (int64_t c = 0; c < n; c++) total[c] += (double)sum[c];

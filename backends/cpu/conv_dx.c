@@ -1,6 +1,7 @@
 #include "backends/cpu/conv.h"
-#include "backends/cpu/vector.h"
+#include "backends/cpu/panels.h"
 #include "src/core/memory.h"
+#include "src/tensor/half.h"
 
 #include <string.h>
 
@@ -20,7 +21,7 @@ struct phase {
     struct axis axis[3];
     struct nl_cpu_conv conv;
     int64_t dim[3];   /* places: t, h, w */
-    size_t packed_at; /* floats */
+    size_t packed_at; /* elements of the kernel's type */
 };
 
 struct gradient {
@@ -48,7 +49,7 @@ static nl_tensor view_of(const nl_tensor *whole, const struct phase *phase, cons
         view.stride[i + 1] = whole->stride[i + 1] * stride[i];
         view.dim[i + 1] = phase->dim[i];
     }
-    if (whole->data) view.data = (float *)whole->data + first;
+    if (whole->data) view.data = (char *)whole->data + first * (int64_t)nl_type_size(whole->type);
     return view;
 }
 
@@ -105,7 +106,7 @@ static nl_status plan_all(const struct nl_op_desc *desc, struct gradient *g, siz
         const size_t bytes = nl_align_up(phase->conv.gather_bytes) + phase->conv.sum_bytes;
         if (bytes > *slice) *slice = bytes;
         phase->packed_at = *packed;
-        *packed += (size_t)(panels(g, phase) * g->kernel->panel * phase->conv.depth);
+        *packed += (size_t)nl_cpu_panel_elements(g->kernel, phase->conv.depth, phase->conv.filters);
     }
     return NL_OK;
 }
@@ -116,7 +117,7 @@ static bool can(const struct nl_backend *be, const struct nl_op_desc *desc, nl_r
     if (!nl_cpu_kernel_best()) return nl_decline(why, "the processor has neither AVX2 nor AVX-512");
     if (stride[0] * stride[1] * stride[2] > PHASES)
         return nl_decline(why, "strides whose product is above %d", (int)PHASES);
-    return nl_cpu_can(be, desc, why);
+    return nl_cpu_can_half(be, desc, why);
 }
 
 static nl_status prepare(struct nl_backend *be, const struct nl_op_desc *desc, void **prepared,
@@ -126,9 +127,9 @@ static nl_status prepare(struct nl_backend *be, const struct nl_op_desc *desc, v
     size_t slice, packed;
     NL_TRY(nl_calloc(1, sizeof *g, &g));
     *prepared = g;
-    g->kernel = nl_cpu_kernel_best();
+    g->kernel = nl_cpu_kernel_for(desc->in[0].type);
     NL_TRY(plan_all(desc, g, &slice, &packed));
-    NL_TRY(nl_size_mul(packed, sizeof(float), &need->packed));
+    NL_TRY(nl_size_mul(packed, nl_type_size(g->kernel->type), &need->packed));
     return nl_cpu_slices(be, slice, &need->workspace);
 }
 
@@ -138,35 +139,61 @@ static void drop(struct nl_backend *be, void *prepared)
     nl_free(prepared);
 }
 
+/* Element `at` of packed filters. */
+static void *element(const void *packed, const struct nl_cpu_kernel *kernel, size_t at)
+{
+    return (char *)(uintptr_t)packed + at * nl_type_size(kernel->type);
+}
+
 struct packing {
+    const struct nl_cpu_kernel *kernel;
     const struct phase *phase;
     const nl_tensor *w;
     const int *stride;
     const float *from;
-    float *to;
-    int64_t panel;
+    void *to;
 };
 
-/* One panel: channels side by side, as they lie in the filters, for each tap and filter. */
+/* Steps of a panel for the filters of one tap, `width` channels from `from` on. */
+static void pack_tap(const struct packing *p, const float *from, int64_t width, int64_t depth,
+                     void *panel)
+{
+    const int64_t columns = p->kernel->panel;
+    for (int64_t k = 0; k < p->w->dim[0]; k++, depth++) {
+        const float *row = from + k * p->w->stride[0];
+        if (p->kernel->type == NL_F32) {
+            float *to = (float *)panel + depth * columns;
+            memcpy(to, row, (size_t)width * sizeof *to);
+            for (int64_t c = width; c < columns; c++) to[c] = 0;
+            continue;
+        }
+        uint16_t *to = panel;
+        for (int64_t c = 0; c < columns; c++)
+            to[nl_cpu_kernel_at(p->kernel, depth, c)] = c < width ? nl_float_to_bf16(row[c]) : 0;
+    }
+}
+
+/* Channels side by side, as they lie in the filters, for each tap and filter. */
 static void pack_panel(const void *job, int64_t number, void *scratch)
 {
     const struct packing *p = job;
     const struct axis *axis = p->phase->axis;
-    const int64_t first = number * p->panel, channels = p->w->dim[4];
-    const int64_t width = nl_cpu_least(p->panel, channels - first);
-    float *to = p->to + first * p->phase->conv.depth;
+    const int64_t columns = p->kernel->panel, first = number * columns, channels = p->w->dim[4];
+    const int64_t depth = p->phase->conv.depth, deep = nl_cpu_kernel_depth(p->kernel, depth);
+    const size_t size = nl_type_size(p->kernel->type);
+    char *const panel = (char *)p->to + (size_t)(first * deep) * size;
+    int64_t at = 0;
     (void)scratch;
+    if (deep > depth)
+        memset(panel + (size_t)((deep - 2) * columns) * size, 0, 2 * (size_t)columns * size);
     for (int t = 0; t < axis[0].taps; t++)
         for (int h = 0; h < axis[1].taps; h++)
-            for (int v = 0; v < axis[2].taps; v++) {
-                const float *from = p->from + (axis[0].last - t * p->stride[0]) * p->w->stride[1] +
-                                    (axis[1].last - h * p->stride[1]) * p->w->stride[2] +
-                                    (axis[2].last - v * p->stride[2]) * p->w->stride[3] + first;
-                for (int64_t k = 0; k < p->w->dim[0]; k++, to += p->panel) {
-                    memcpy(to, from + k * p->w->stride[0], (size_t)width * sizeof *to);
-                    for (int64_t c = width; c < p->panel; c++) to[c] = 0;
-                }
-            }
+            for (int v = 0; v < axis[2].taps; v++, at += p->w->dim[0])
+                pack_tap(p,
+                         p->from + (axis[0].last - t * p->stride[0]) * p->w->stride[1] +
+                             (axis[1].last - h * p->stride[1]) * p->w->stride[2] +
+                             (axis[2].last - v * p->stride[2]) * p->w->stride[3] + first,
+                         nl_cpu_least(columns, channels - first), at, panel);
 }
 
 static nl_status pack(struct nl_backend *be, const void *prepared, const struct nl_op_desc *desc,
@@ -175,12 +202,12 @@ static nl_status pack(struct nl_backend *be, const void *prepared, const struct 
     const struct gradient *g = prepared;
     for (int i = 0; i < g->n_phases; i++) {
         const struct phase *phase = &g->phase[i];
-        const struct packing job = {.phase = phase,
+        const struct packing job = {.kernel = g->kernel,
+                                    .phase = phase,
                                     .w = &desc->in[1],
                                     .stride = desc->attr.conv.stride,
                                     .from = args->in[1].data,
-                                    .to = (float *)packed + phase->packed_at,
-                                    .panel = g->kernel->panel};
+                                    .to = element(packed, g->kernel, phase->packed_at)};
         if (has_taps(phase)) nl_cpu_for_tiles(be, panels(g, phase), pack_panel, &job, NULL, 0);
     }
     return NL_OK;
@@ -189,21 +216,23 @@ static nl_status pack(struct nl_backend *be, const void *prepared, const struct 
 /* A phase that no tap meets: zeros, or the residual. */
 struct filling {
     struct nl_cpu_rows to, from;
-    float *dx;
-    const float *residual;
+    char *dx;
+    const char *residual;
     int64_t channels;
+    size_t size; /* of an element */
 };
 
 static void fill_rows(const void *job, int64_t tile, void *scratch)
 {
     enum { ROWS = 64 };
     const struct filling *f = job;
-    const size_t bytes = (size_t)f->channels * sizeof(float);
+    const int64_t size = (int64_t)f->size;
+    const size_t bytes = (size_t)f->channels * f->size;
     (void)scratch;
     for (int64_t row = tile * ROWS; row < nl_cpu_least((tile + 1) * ROWS, f->to.count); row++) {
-        float *to = f->dx + nl_cpu_row_at(&f->to, row);
+        char *to = f->dx + nl_cpu_row_at(&f->to, row) * size;
         if (f->residual)
-            memmove(to, f->residual + nl_cpu_row_at(&f->from, row), bytes);
+            memmove(to, f->residual + nl_cpu_row_at(&f->from, row) * size, bytes);
         else
             memset(to, 0, bytes);
     }
@@ -216,14 +245,16 @@ static void run_phase(struct nl_backend *be, const struct gradient *g, const str
     struct nl_args part = {.in = {args->in[0]}, .workspace = args->workspace};
     part.out[0] = view_of(&args->out[0], phase, stride);
     if (args->in[3].rank) part.in[3] = view_of(&args->in[3], phase, stride);
-    part.packed = (const float *)args->packed + phase->packed_at;
+    part.packed = element(args->packed, g->kernel, phase->packed_at);
     if (has_taps(phase)) {
         const struct nl_op_desc plain = {.op = NL_OP_CONV};
         nl_cpu_conv_packed_run(be, &phase->conv, &plain, &part, g->kernel);
         return;
     }
-    struct filling job = {
-        .to = nl_cpu_rows_of(&part.out[0]), .dx = part.out[0].data, .channels = part.out[0].dim[4]};
+    struct filling job = {.to = nl_cpu_rows_of(&part.out[0]),
+                          .dx = part.out[0].data,
+                          .channels = part.out[0].dim[4],
+                          .size = nl_type_size(part.out[0].type)};
     if (part.in[3].rank) {
         job.from = nl_cpu_rows_of(&part.in[3]);
         job.residual = part.in[3].data;

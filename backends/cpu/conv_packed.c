@@ -1,6 +1,7 @@
 #include "backends/cpu/conv.h"
 #include "backends/cpu/kernel.h"
 #include "src/core/memory.h"
+#include "src/tensor/half.h"
 
 /* Convolution with kernels of our own: filters are packed once, bias, residual and ReLU are done
  * in registers. One kernel for each instruction set; the filters' panels differ between them. */
@@ -17,9 +18,11 @@ struct nl_cpu_conv_wish nl_cpu_conv_packed_wish(const struct nl_cpu_kernel *kern
     return (struct nl_cpu_conv_wish){.rows = rows,
                                      .filters = kernel->panel,
                                      .most_rows = 112 / rows * rows,
-                                     .most_chunk = 1024,
+                                     .most_chunk = 4096 / (int64_t)nl_type_size(kernel->type),
                                      .tiles = 16,
-                                     .pad = 16};
+                                     .pad = 64 / (int64_t)nl_type_size(kernel->type),
+                                     .cell = kernel->type,
+                                     .step = kernel->step};
 }
 
 static nl_status prepare_for(struct nl_backend *be, const struct nl_op_desc *desc,
@@ -28,13 +31,13 @@ static nl_status prepare_for(struct nl_backend *be, const struct nl_op_desc *des
 {
     const struct nl_cpu_conv_wish wish = nl_cpu_conv_packed_wish(kernel);
     struct nl_cpu_conv *conv = NULL;
-    size_t floats;
+    size_t cells;
     NL_TRY(nl_calloc(1, sizeof *conv, &conv));
     *prepared = conv;
     nl_cpu_conv_plan(desc, &wish, conv);
-    NL_TRY(
-        nl_size_mul((size_t)(panels(desc, kernel) * kernel->panel), (size_t)conv->depth, &floats));
-    NL_TRY(nl_size_mul(floats, sizeof(float), &need->packed));
+    NL_TRY(nl_size_mul((size_t)(panels(desc, kernel) * kernel->panel),
+                       (size_t)nl_cpu_kernel_depth(kernel, conv->depth), &cells));
+    NL_TRY(nl_size_mul(cells, nl_type_size(kernel->type), &need->packed));
     return nl_cpu_slices(be, nl_align_up(conv->gather_bytes) + conv->sum_bytes, &need->workspace);
 }
 
@@ -45,20 +48,31 @@ static void drop(struct nl_backend *be, void *prepared)
 }
 
 struct packing {
+    const struct nl_cpu_kernel *kernel;
     const float *from;
-    float *to;
-    int64_t filters, depth, panel;
+    void *to;
+    int64_t filters, depth;
 };
 
 static void pack_panel(const void *job, int64_t number, void *scratch)
 {
     const struct packing *p = job;
-    const int64_t first = number * p->panel;
-    float *to = p->to + first * p->depth;
+    const int64_t panel = p->kernel->panel, first = number * panel, there = p->filters - first;
+    const int64_t depth = nl_cpu_kernel_depth(p->kernel, p->depth);
+    const float *const from = p->from + first * p->depth;
     (void)scratch;
-    for (int64_t d = 0; d < p->depth; d++)
-        for (int64_t k = 0; k < p->panel; k++)
-            to[d * p->panel + k] = first + k < p->filters ? p->from[(first + k) * p->depth + d] : 0;
+    if (p->kernel->type == NL_BF16) {
+        uint16_t *to = (uint16_t *)p->to + first * depth;
+        for (int64_t d = 0; d < depth; d++)
+            for (int64_t k = 0; k < panel; k++)
+                to[nl_cpu_kernel_at(p->kernel, d, k)] =
+                    k < there && d < p->depth ? nl_float_to_bf16(from[k * p->depth + d]) : 0;
+        return;
+    }
+    float *to = (float *)p->to + first * depth;
+    for (int64_t d = 0; d < depth; d++)
+        for (int64_t k = 0; k < panel; k++)
+            to[d * panel + k] = k < there ? from[k * p->depth + d] : 0;
 }
 
 static nl_status pack_for(struct nl_backend *be, const struct nl_op_desc *desc,
@@ -66,11 +80,11 @@ static nl_status pack_for(struct nl_backend *be, const struct nl_op_desc *desc,
                           void *packed)
 {
     const nl_tensor *w = &desc->in[1];
-    const struct packing job = {.from = args->in[1].data,
+    const struct packing job = {.kernel = kernel,
+                                .from = args->in[1].data,
                                 .to = packed,
                                 .filters = w->dim[0],
-                                .depth = nl_tensor_count(w) / w->dim[0],
-                                .panel = kernel->panel};
+                                .depth = nl_tensor_count(w) / w->dim[0]};
     nl_cpu_for_tiles(be, panels(desc, kernel), pack_panel, &job, NULL, 0);
     return NL_OK;
 }
@@ -80,57 +94,72 @@ struct tile {
     const struct nl_cpu_conv_job *job;
     const struct nl_cpu_kernel *kernel;
     int64_t row, rows, filter, filters;
-    float *gathered, *sums; /* sums [rows, conv->tile_filters] */
-    bool in_place;          /* the last chunk goes to y at once */
+    void *gathered;
+    float *sums;   /* [rows, conv->tile_filters] */
+    bool in_place; /* the last chunk goes to y at once */
 };
 
 /* A run of depth and where its inputs are. */
 struct chunk {
     int64_t from, depth, lda;
-    const float *a; /* of the tile's first row */
+    const void *a; /* of the tile's first row */
 };
 
 /* The next op starts where this one ends last, so that an output above SMALL is gone from the
  * near caches before it is read: written past them, it spares them and the reading of its lines. */
 static bool streams(const struct tile *t, const struct nl_cpu_block *block)
 {
-    enum { SMALL = 1 << 16, LINE = NL_ALIGN / (int)sizeof(float) };
-    return t->job->conv->rows * t->job->conv->filters > SMALL &&
-           block->columns == t->kernel->panel && block->ldy % LINE == 0 &&
+    enum { SMALL = 1 << 18 };
+    const int64_t size = block->half ? 2 : 4;
+    return t->job->conv->rows * t->job->conv->filters * size > SMALL &&
+           block->columns == t->kernel->panel && block->ldy * size % NL_ALIGN == 0 &&
            (uintptr_t)block->y % NL_ALIGN == 0;
+}
+
+/* Element `at` of memory of `type`. */
+static void *element(const void *memory, nl_type type, int64_t at)
+{
+    return (char *)(uintptr_t)memory + at * (int64_t)nl_type_size(type);
+}
+
+/* The last chunk of rows from `row` of y goes there, finished. */
+static void send_to_y(const struct tile *t, int64_t row, int64_t column, struct nl_cpu_block *block)
+{
+    const struct nl_args *args = t->job->args;
+    const nl_tensor *y = &args->out[0], *bias = &args->in[2], *residual = &args->in[3];
+    block->half = y->type == NL_BF16;
+    block->ldy = t->job->y.ld;
+    block->y = element(y->data, y->type, row * block->ldy + column);
+    block->relu = t->job->relu;
+    block->stream = streams(t, block);
+    if (bias->rank) block->bias = (const float *)bias->data + column;
+    if (!residual->rank) return;
+    block->ld_residual = t->job->residual.ld;
+    block->residual = element(residual->data, y->type, row * block->ld_residual + column);
 }
 
 /* Some rows of the tile with the panel at filter `filter` of it. */
 static void multiply(const struct tile *t, const struct chunk *chunk, int64_t row, int64_t rows,
                      int64_t filter)
 {
-    const struct nl_cpu_conv_job *job = t->job;
-    const struct nl_args *args = job->args;
-    const int64_t depth = job->conv->depth, panel = t->kernel->panel, ld = job->conv->tile_filters;
-    const int64_t column = t->filter + filter, y_row = t->row + row;
+    const struct nl_cpu_conv *conv = t->job->conv;
+    const int64_t depth = nl_cpu_kernel_depth(t->kernel, conv->depth), panel = t->kernel->panel;
+    const int64_t column = t->filter + filter, ld = conv->tile_filters;
+    const nl_type type = t->kernel->type;
     float *const sums = t->sums + row * ld + filter;
-    struct nl_cpu_block block = {.rows = rows,
-                                 .columns = nl_cpu_least(t->filters - filter, panel),
-                                 .depth = chunk->depth,
-                                 .a = chunk->a + row * chunk->lda,
-                                 .lda = chunk->lda,
-                                 .panel = (const float *)args->packed + column * depth +
-                                          chunk->from * panel,
-                                 .sums = chunk->from ? sums : NULL,
-                                 .ld_sums = ld,
-                                 .y = sums,
-                                 .ldy = ld};
-    if (chunk->from + chunk->depth == depth && t->in_place) {
-        block.ldy = job->y.ld;
-        block.y = (float *)args->out[0].data + y_row * block.ldy + column;
-        block.relu = job->relu;
-        block.stream = streams(t, &block);
-        if (args->in[2].rank) block.bias = (const float *)args->in[2].data + column;
-        if (args->in[3].rank) {
-            block.ld_residual = job->residual.ld;
-            block.residual = (const float *)args->in[3].data + y_row * block.ld_residual + column;
-        }
-    }
+    struct nl_cpu_block block = {
+        .rows = rows,
+        .columns = nl_cpu_least(t->filters - filter, panel),
+        .depth = chunk->depth,
+        .a = element(chunk->a, type, row * chunk->lda),
+        .lda = chunk->lda,
+        .panel = element(t->job->args->packed, type, column * depth + chunk->from * panel),
+        .sums = chunk->from ? sums : NULL,
+        .ld_sums = ld,
+        .y = sums,
+        .ldy = ld};
+    if (chunk->from + chunk->depth == conv->depth && t->in_place)
+        send_to_y(t, t->row + row, column, &block);
     t->kernel->run(&block);
 }
 
@@ -140,7 +169,8 @@ static void multiply(const struct tile *t, const struct chunk *chunk, int64_t ro
 static void multiply_all(const struct tile *t, const struct chunk *chunk)
 {
     enum { FIT = 1 << 18 };
-    const bool along = t->job->args->in[3].rank && chunk->depth * t->filters <= FIT;
+    const int64_t floats = chunk->depth * t->filters / t->kernel->step;
+    const bool along = t->job->args->in[3].rank && floats <= FIT;
     const int64_t strip = along ? t->kernel->rows : t->rows;
     for (int64_t row = 0; row < t->rows; row += strip)
         for (int64_t filter = 0; filter < t->filters; filter += t->kernel->panel)
@@ -150,14 +180,14 @@ static void multiply_all(const struct tile *t, const struct chunk *chunk)
 static void run_tile(const struct tile *t)
 {
     const struct nl_cpu_conv *conv = t->job->conv;
-    const float *x = t->job->args->in[0].data;
+    const void *x = t->job->args->in[0].data;
     for (int64_t from = 0; from < conv->depth; from += conv->chunk) {
         const int64_t end = nl_cpu_least(from + conv->chunk, conv->depth);
         struct chunk chunk = {
             .from = from, .depth = end - from, .a = t->gathered, .lda = conv->gather_ld};
         if (conv->direct) {
             chunk.lda = t->job->x.ld;
-            chunk.a = x + t->row * chunk.lda + from;
+            chunk.a = element(x, conv->cell, t->row * chunk.lda + from);
         } else
             nl_cpu_conv_gather(conv, x, t->row, t->rows, from, end, t->gathered);
         multiply_all(t, &chunk);
@@ -181,8 +211,9 @@ static void conv_tile(const void *run_of_all, int64_t number, void *scratch)
     t.filter = number / conv->row_tiles * conv->tile_filters;
     t.rows = nl_cpu_least(conv->rows - t.row, conv->tile_rows);
     t.filters = nl_cpu_least(conv->filters - t.filter, conv->tile_filters);
-    t.sums = t.gathered + nl_align_up(conv->gather_bytes) / sizeof(float);
-    t.in_place = run->job.y.uniform && (!run->job.args->in[3].rank || run->job.residual.uniform);
+    t.sums = (float *)(void *)((char *)scratch + nl_align_up(conv->gather_bytes));
+    t.in_place = run->job.y.uniform && (!run->job.args->in[3].rank || run->job.residual.uniform) &&
+                 (run->job.args->out[0].type == NL_F32 || run->kernel->type == NL_BF16);
     run_tile(&t);
 }
 
@@ -195,68 +226,42 @@ void nl_cpu_conv_packed_run(struct nl_backend *be, const struct nl_cpu_conv *con
                      nl_align_up(conv->gather_bytes) + conv->sum_bytes);
 }
 
-static bool can_avx512(const struct nl_backend *be, const struct nl_op_desc *desc, nl_reason *why)
-{
-    if (!nl_cpu_kernel_avx512()) return nl_decline(why, "the processor has no AVX-512");
-    return nl_cpu_can(be, desc, why);
-}
+/* One implementation for each kernel. */
+#define PACKED(set, lacks)                                                                         \
+    static bool can_##set(const struct nl_backend *be, const struct nl_op_desc *desc,              \
+                          nl_reason *why)                                                          \
+    {                                                                                              \
+        const struct nl_cpu_kernel *kernel = nl_cpu_kernel_##set();                                \
+        if (!kernel) return nl_decline(why, "the processor has no " lacks);                        \
+        if (kernel->type == NL_BF16 && desc->in[0].type != NL_BF16)                                \
+            return nl_decline(why, "computes bf16, not %s", nl_type_name(desc->in[0].type));       \
+        return nl_cpu_can_half(be, desc, why);                                                     \
+    }                                                                                              \
+    static nl_status prepare_##set(struct nl_backend *be, const struct nl_op_desc *desc,           \
+                                   void **prepared, struct nl_need *need)                          \
+    {                                                                                              \
+        return prepare_for(be, desc, nl_cpu_kernel_##set(), prepared, need);                       \
+    }                                                                                              \
+    static nl_status pack_##set(struct nl_backend *be, const void *prepared,                       \
+                                const struct nl_op_desc *desc, const struct nl_args *args,         \
+                                void *packed)                                                      \
+    {                                                                                              \
+        (void)prepared;                                                                            \
+        return pack_for(be, desc, args, nl_cpu_kernel_##set(), packed);                            \
+    }                                                                                              \
+    static nl_status run_##set(struct nl_backend *be, const void *prepared,                        \
+                               const struct nl_op_desc *desc, const struct nl_args *args)          \
+    {                                                                                              \
+        nl_cpu_conv_packed_run(be, prepared, desc, args, nl_cpu_kernel_##set());                   \
+        return NL_OK;                                                                              \
+    }                                                                                              \
+    const struct nl_impl nl_cpu_conv_##set = {.name = #set,                                        \
+                                              .can = can_##set,                                    \
+                                              .prepare = prepare_##set,                            \
+                                              .pack = pack_##set,                                  \
+                                              .run = run_##set,                                    \
+                                              .drop = drop}
 
-static nl_status prepare_avx512(struct nl_backend *be, const struct nl_op_desc *desc,
-                                void **prepared, struct nl_need *need)
-{
-    return prepare_for(be, desc, nl_cpu_kernel_avx512(), prepared, need);
-}
-
-static nl_status pack_avx512(struct nl_backend *be, const void *prepared,
-                             const struct nl_op_desc *desc, const struct nl_args *args,
-                             void *packed)
-{
-    (void)prepared;
-    return pack_for(be, desc, args, nl_cpu_kernel_avx512(), packed);
-}
-
-static nl_status run_avx512(struct nl_backend *be, const void *prepared,
-                            const struct nl_op_desc *desc, const struct nl_args *args)
-{
-    nl_cpu_conv_packed_run(be, prepared, desc, args, nl_cpu_kernel_avx512());
-    return NL_OK;
-}
-
-static bool can_avx2(const struct nl_backend *be, const struct nl_op_desc *desc, nl_reason *why)
-{
-    if (!nl_cpu_kernel_avx2()) return nl_decline(why, "the processor has no AVX2 with FMA");
-    return nl_cpu_can(be, desc, why);
-}
-
-static nl_status prepare_avx2(struct nl_backend *be, const struct nl_op_desc *desc, void **prepared,
-                              struct nl_need *need)
-{
-    return prepare_for(be, desc, nl_cpu_kernel_avx2(), prepared, need);
-}
-
-static nl_status pack_avx2(struct nl_backend *be, const void *prepared,
-                           const struct nl_op_desc *desc, const struct nl_args *args, void *packed)
-{
-    (void)prepared;
-    return pack_for(be, desc, args, nl_cpu_kernel_avx2(), packed);
-}
-
-static nl_status run_avx2(struct nl_backend *be, const void *prepared,
-                          const struct nl_op_desc *desc, const struct nl_args *args)
-{
-    nl_cpu_conv_packed_run(be, prepared, desc, args, nl_cpu_kernel_avx2());
-    return NL_OK;
-}
-
-const struct nl_impl nl_cpu_conv_avx512 = {.name = "avx512",
-                                           .can = can_avx512,
-                                           .prepare = prepare_avx512,
-                                           .pack = pack_avx512,
-                                           .run = run_avx512,
-                                           .drop = drop};
-const struct nl_impl nl_cpu_conv_avx2 = {.name = "avx2",
-                                         .can = can_avx2,
-                                         .prepare = prepare_avx2,
-                                         .pack = pack_avx2,
-                                         .run = run_avx2,
-                                         .drop = drop};
+PACKED(avx512bf16, "AVX512-BF16");
+PACKED(avx512, "AVX-512");
+PACKED(avx2, "AVX2 with FMA");

@@ -1,20 +1,42 @@
 #include "backends/cpu/cpu.h"
 
+#include "backends/cpu/kernel.h"
 #include "backends/cpu/multiply.h"
 #include "src/core/memory.h"
 
-bool nl_cpu_can(const struct nl_backend *be, const struct nl_op_desc *desc, nl_reason *why)
+static bool can(const struct nl_op_desc *desc, bool half, nl_reason *why)
 {
-    (void)be;
     for (int i = 0; i < NL_MAX_IN + NL_MAX_OUT; i++) {
         const nl_tensor *t = i < NL_MAX_IN ? &desc->in[i] : &desc->out[i - NL_MAX_IN];
         if (t->rank == 0) continue;
-        if (t->type != NL_F32)
-            return nl_decline(why, "computes f32, not %s", nl_type_name(t->type));
+        if (t->type != NL_F32 && !(half && t->type == NL_BF16))
+            return nl_decline(why, "computes %s, not %s", half ? "f32 and bf16" : "f32",
+                              nl_type_name(t->type));
         if (t->dim[t->rank - 1] > 1 && t->stride[t->rank - 1] != 1)
             return nl_decline(why, "the last axis is not dense");
     }
     return true;
+}
+
+bool nl_cpu_can(const struct nl_backend *be, const struct nl_op_desc *desc, nl_reason *why)
+{
+    (void)be;
+    return can(desc, false, why);
+}
+
+bool nl_cpu_can_half(const struct nl_backend *be, const struct nl_op_desc *desc, nl_reason *why)
+{
+    (void)be;
+    return can(desc, true, why);
+}
+
+nl_status nl_cpu_rows_prepare(struct nl_backend *be, const struct nl_op_desc *desc, void **prepared,
+                              struct nl_need *need)
+{
+    const nl_tensor *x = &desc->in[0];
+    (void)prepared;
+    if (x->type != NL_BF16 && desc->out[0].type != NL_BF16) return NL_OK;
+    return nl_cpu_slices(be, nl_cpu_room(x->dim[x->rank - 1]), &need->workspace);
 }
 
 /* Tiles are handed out as threads become free; which thread takes one changes no sum. */
@@ -65,45 +87,74 @@ static nl_status open_cpu(struct nl_backend *be)
     return NL_OK;
 }
 
-/* One implementation each, without preparation. */
+/* One implementation each: of F32, without preparation, and of rows that may be BF16. */
 #define PLAIN(op)                                                                                  \
     static const struct nl_impl op = {.name = "rows", .can = nl_cpu_can, .run = nl_cpu_##op};      \
     static const struct nl_impl *const op##_list[] = {&op, NULL}
+#define ROWS(op)                                                                                   \
+    static const struct nl_impl op = {.name = "rows",                                              \
+                                      .can = nl_cpu_can_half,                                      \
+                                      .prepare = nl_cpu_rows_prepare,                              \
+                                      .run = nl_cpu_##op};                                         \
+    static const struct nl_impl *const op##_list[] = {&op, NULL}
 
-PLAIN(avg_pool);
-PLAIN(add);
-PLAIN(relu);
-PLAIN(softmax);
-PLAIN(mean);
-PLAIN(map);
+ROWS(add);
+ROWS(relu);
+ROWS(softmax);
+ROWS(mean);
+ROWS(map);
+ROWS(relu_dx);
+ROWS(mul);
 PLAIN(outer_sum);
 PLAIN(conv_fold);
 PLAIN(sgd);
 PLAIN(accumulate);
-PLAIN(relu_dx);
-PLAIN(mul);
 
 /* The plain ones decline what training adds. */
-static const struct nl_impl max_pool = {.name = "rows", .can = nl_cpu_can, .run = nl_cpu_max_pool};
+#define POOL(op)                                                                                   \
+    static const struct nl_impl op = {.name = "rows",                                              \
+                                      .can = nl_cpu_can_half,                                      \
+                                      .prepare = nl_cpu_pool_prepare,                              \
+                                      .run = nl_cpu_##op}
+POOL(max_pool);
+POOL(avg_pool);
+static const struct nl_impl *const avg_pool_list[] = {&avg_pool, NULL};
 static const struct nl_impl *const max_pool_list[] = {&max_pool, &nl_cpu_max_pool_index, NULL};
-static const struct nl_impl affine = {.name = "rows", .can = nl_cpu_can, .run = nl_cpu_affine};
+static const struct nl_impl affine = {
+    .name = "rows", .can = nl_cpu_can_half, .prepare = nl_cpu_rows_prepare, .run = nl_cpu_affine};
 static const struct nl_impl *const affine_list[] = {&affine, &nl_cpu_affine_centred, NULL};
+static const struct nl_impl *const cast_list[] = {&nl_cpu_cast, NULL};
 static const struct nl_impl *const affine_dab_list[] = {&nl_cpu_affine_dab, NULL};
 static const struct nl_impl *const bn_dx_list[] = {&nl_cpu_bn_dx, NULL};
 static const struct nl_impl *const bn_sums_list[] = {&nl_cpu_bn_sums, NULL};
-static const struct nl_impl *const pairwise_dx_list[] = {
-    &nl_cpu_pairwise_dx_sorted, &nl_cpu_pairwise_dx_reassociated, &nl_cpu_pairwise_dx, NULL};
+static const struct nl_impl *const pairwise_dx_list[] = {&nl_cpu_pairwise_dx_sorted_widened,
+                                                         &nl_cpu_pairwise_dx_reassociated_widened,
+                                                         &nl_cpu_pairwise_dx_widened,
+                                                         &nl_cpu_pairwise_dx_sorted,
+                                                         &nl_cpu_pairwise_dx_reassociated,
+                                                         &nl_cpu_pairwise_dx,
+                                                         NULL};
 static const struct nl_impl *const pool_dx_list[] = {&nl_cpu_pool_dx, NULL};
 
-static const struct nl_impl *const conv_list[] = {&nl_cpu_conv_winograd, &nl_cpu_conv_avx512,
-                                                  &nl_cpu_conv_avx2, &nl_cpu_conv_blas, NULL};
+static const struct nl_impl *const conv_list[] = {&nl_cpu_conv_avx512bf16, &nl_cpu_conv_winograd,
+                                                  &nl_cpu_conv_avx512,     &nl_cpu_conv_avx2,
+                                                  &nl_cpu_conv_blas,       NULL};
 static const struct nl_impl *const conv_dx_list[] = {&nl_cpu_conv_winograd, &nl_cpu_conv_dx, NULL};
 static const struct nl_impl *const conv_dw_list[] = {&nl_cpu_conv_dw, NULL};
 static const struct nl_impl *const square_sum_list[] = {&nl_cpu_square_sum, NULL};
-static const struct nl_impl *const product_list[] = {&nl_cpu_product, NULL};
+static const struct nl_impl *const product_list[] = {&nl_cpu_product_widened, &nl_cpu_product,
+                                                     NULL};
 
-/* The last two are reached only when they are asked for by name. */
-static const struct nl_impl *const pairwise_list[] = {&nl_cpu_pairwise_sorted,
+/* Those for BF16 come first, so that for F32 the last reason is one for F32. The forced ones are
+ * reached only when they are asked for by name. */
+static const struct nl_impl *const pairwise_list[] = {&nl_cpu_pairwise_sorted_widened,
+                                                      &nl_cpu_pairwise_reassociated_widened,
+                                                      &nl_cpu_pairwise_half,
+                                                      &nl_cpu_pairwise_packed_widened,
+                                                      &nl_cpu_pairwise_tiled_widened,
+                                                      &nl_cpu_pairwise_sorted_forced_widened,
+                                                      &nl_cpu_pairwise_reassociated_forced_widened,
+                                                      &nl_cpu_pairwise_sorted,
                                                       &nl_cpu_pairwise_reassociated,
                                                       &nl_cpu_pairwise_packed,
                                                       &nl_cpu_pairwise_tiled,
@@ -124,6 +175,7 @@ static const struct nl_impl_list impls[] = {
     {NL_OP_PRODUCT, product_list},
     {NL_OP_OUTER_SUM, outer_sum_list},
     {NL_OP_MAP, map_list},
+    {NL_OP_CAST, cast_list},
     {NL_OP_CONV_FOLD, conv_fold_list},
     {NL_OP_CONV_DX, conv_dx_list},
     {NL_OP_CONV_DW, conv_dw_list},
@@ -140,6 +192,13 @@ static const struct nl_impl_list impls[] = {
     {NL_OP_SQUARE_SUM, square_sum_list},
 };
 
+static const char *emulates(const struct nl_backend *be, nl_type type)
+{
+    (void)be;
+    return type == NL_BF16 && !nl_cpu_kernel_avx512bf16() ? "the processor has no AVX512-BF16"
+                                                          : NULL;
+}
+
 extern const struct nl_backend_ops nl_backend_ref, nl_backend_cpu;
 
 const struct nl_backend_ops nl_backend_cpu = {
@@ -148,6 +207,7 @@ const struct nl_backend_ops nl_backend_cpu = {
     .next = &nl_backend_ref,
     .automatic = true,
     .open = open_cpu,
+    .emulates = emulates,
     .impls = impls,
     .n_impls = (int)NL_COUNT(impls),
 };

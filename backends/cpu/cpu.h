@@ -1,6 +1,6 @@
 /* cpu.h - the fast host backend: OpenMP over fixed tiles, single-threaded products inside them.
  *
- * F32 only; what is declined is served by ref. Work is split by shape, never by the number of
+ * F32 and BF16, the latter widened row by row; what is declined is served by ref. Work is split by shape, never by the number of
  * threads, and every sum belongs to one tile, so results are the same bits for any thread count.
  * Scratch comes from the plan: one slice for each thread (nl_cpu_slices).
  * Implementations hold no state in struct nl_backend, so that other backends of host memory may
@@ -16,22 +16,41 @@ typedef bool nl_cpu_can_fn(const struct nl_backend *be, const struct nl_op_desc 
 typedef nl_status nl_cpu_run_fn(struct nl_backend *be, const void *prepared,
                                 const struct nl_op_desc *desc, const struct nl_args *args);
 
-/* Accepts F32 tensors whose last axis is dense. */
-nl_cpu_can_fn nl_cpu_can;
+/* Accepts F32 tensors whose last axis is dense; _can_half BF16 ones, too. */
+nl_cpu_can_fn nl_cpu_can, nl_cpu_can_half;
+
+/* Room for two rows of floats in each thread's slice where a tensor is BF16 (lines.h). */
+nl_status nl_cpu_rows_prepare(struct nl_backend *be, const struct nl_op_desc *desc, void **prepared,
+                              struct nl_need *need);
+nl_status nl_cpu_pool_prepare(struct nl_backend *be, const struct nl_op_desc *desc, void **prepared,
+                              struct nl_need *need); /* room for what a window gathers */
+static inline size_t nl_cpu_room(int64_t columns)
+{
+    return 2 * (size_t)columns * sizeof(float);
+}
 
 nl_cpu_run_fn nl_cpu_max_pool, nl_cpu_avg_pool, nl_cpu_affine, nl_cpu_add, nl_cpu_relu,
     nl_cpu_softmax, nl_cpu_mean, nl_cpu_map, nl_cpu_outer_sum, nl_cpu_conv_fold;
 
 /* Training. */
 nl_cpu_run_fn nl_cpu_sgd, nl_cpu_accumulate, nl_cpu_relu_dx, nl_cpu_mul;
-extern const struct nl_impl nl_cpu_affine_centred, nl_cpu_affine_dab, nl_cpu_bn_dx, nl_cpu_bn_sums,
-    nl_cpu_max_pool_index, nl_cpu_pairwise_dx_sorted, nl_cpu_pairwise_dx_reassociated,
-    nl_cpu_pairwise_dx, nl_cpu_pool_dx, nl_cpu_conv_dx, nl_cpu_conv_dw, nl_cpu_square_sum;
+extern const struct nl_impl nl_cpu_cast, nl_cpu_affine_centred, nl_cpu_affine_dab, nl_cpu_bn_dx,
+    nl_cpu_bn_sums, nl_cpu_max_pool_index, nl_cpu_pairwise_dx_sorted,
+    nl_cpu_pairwise_dx_reassociated, nl_cpu_pairwise_dx, nl_cpu_pool_dx, nl_cpu_conv_dx,
+    nl_cpu_conv_dw, nl_cpu_square_sum;
 
-extern const struct nl_impl nl_cpu_conv_winograd, nl_cpu_conv_avx512, nl_cpu_conv_avx2,
-    nl_cpu_conv_blas, nl_cpu_product, nl_cpu_pairwise_sorted, nl_cpu_pairwise_reassociated,
-    nl_cpu_pairwise_packed, nl_cpu_pairwise_tiled, nl_cpu_pairwise_sorted_forced,
-    nl_cpu_pairwise_reassociated_forced;
+extern const struct nl_impl nl_cpu_conv_avx512bf16, nl_cpu_conv_winograd, nl_cpu_conv_avx512,
+    nl_cpu_conv_avx2, nl_cpu_conv_blas, nl_cpu_product, nl_cpu_pairwise_sorted,
+    nl_cpu_pairwise_reassociated, nl_cpu_pairwise_packed, nl_cpu_pairwise_tiled,
+    nl_cpu_pairwise_sorted_forced, nl_cpu_pairwise_reassociated_forced;
+
+/* The same on BF16 (widened.c). */
+extern const struct nl_impl nl_cpu_product_widened, nl_cpu_pairwise_half,
+    nl_cpu_pairwise_sorted_widened, nl_cpu_pairwise_reassociated_widened,
+    nl_cpu_pairwise_packed_widened, nl_cpu_pairwise_tiled_widened,
+    nl_cpu_pairwise_sorted_forced_widened, nl_cpu_pairwise_reassociated_forced_widened,
+    nl_cpu_pairwise_dx_sorted_widened, nl_cpu_pairwise_dx_reassociated_widened,
+    nl_cpu_pairwise_dx_widened;
 
 /* Calls `tile` for each number below `count`, on at most be->threads threads. `scratch` is the
  * calling thread's own slice of the workspace, `slice` bytes of it. */

@@ -1,36 +1,57 @@
 /* kernel.h - products of rows with packed filters, in registers, finished before they are stored.
  *
- * Filters are packed in panels: `panel` filters side by side, depth by depth, the last panel
- * filled up with zeros. A block is up to any number of rows times one panel. Sums of one element
+ * Filters are packed in panels: `panel` filters side by side, step by step of the depth, the last
+ * panel and the last step filled up with zeros. Rows of a have whole steps too, of finite numbers. A block is up to any number of rows times one panel. Sums of one element
  * run over depth in order, whatever the rows around it, so how rows are cut changes no bits.
  */
 #ifndef NL_KERNEL_H
 #define NL_KERNEL_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "src/tensor/tensor.h"
 
-/* y[r,c] = act(sums[r,c] + sum_d a[r,d] panel[d,c] + bias[c] + residual[r,c]) */
+/* y[r,c] = act(sums[r,c] + sum_d a[r,d] panel[d,c] + bias[c] + residual[r,c])
+ * a and panel have the kernel's type; residual and y are F32, or BF16 with `half`, which kernels for
+ * BF16 know. */
 struct nl_cpu_block {
     int64_t rows, columns, depth; /* columns: at most a panel */
-    const float *a, *panel;
-    const float *sums, *bias, *residual; /* each may be NULL; y may be sums or residual */
-    float *y;
+    const void *a, *panel;
+    const float *sums, *bias; /* each may be NULL, as residual; y may be sums or residual */
+    const void *residual;
+    void *y;
     int64_t lda, ld_sums, ld_residual, ldy;
-    bool turned; /* a[r,d] is at a[d * lda + r], else at a[r * lda + d] */
-    bool relu;
+    bool turned; /* steps of a lie at (d / step * lda + r) * step, else a[r,d] at r * lda + d */
+    bool relu, half;
     bool stream; /* y goes past the caches: whole panels only, rows aligned to vectors */
 };
 
 struct nl_cpu_kernel {
-    const char *name; /* "avx512", "avx2" */
+    const char *name; /* "avx512", "avx2", "avx512bf16" */
+    nl_type type;     /* of what it multiplies: F32 or BF16 */
+    int step;         /* depth is taken so many at a time, which lie side by side in a panel */
     int rows, panel;  /* what registers hold at a time */
     void (*run)(const struct nl_cpu_block *block);
 };
 
-/* NULL where the processor cannot run it; _best is the fastest that it can run, or NULL. */
+/* NULL where the processor cannot run it; _best is the fastest for F32 that it can run, or NULL;
+ * _for likewise for activations of `type`: one for F32 where BF16 must be widened first. */
+const struct nl_cpu_kernel *nl_cpu_kernel_avx512bf16(void);
 const struct nl_cpu_kernel *nl_cpu_kernel_avx512(void);
 const struct nl_cpu_kernel *nl_cpu_kernel_avx2(void);
 const struct nl_cpu_kernel *nl_cpu_kernel_best(void);
+const struct nl_cpu_kernel *nl_cpu_kernel_for(nl_type type);
+
+/* Depth of a panel in memory: whole steps. */
+static inline int64_t nl_cpu_kernel_depth(const struct nl_cpu_kernel *kernel, int64_t depth)
+{
+    return (depth + kernel->step - 1) / kernel->step * kernel->step;
+}
+
+/* Where element (depth, column) of a panel lies. */
+static inline int64_t nl_cpu_kernel_at(const struct nl_cpu_kernel *kernel, int64_t depth,
+                                       int64_t column)
+{
+    const int64_t step = kernel->step;
+    return depth / step * step * kernel->panel + column * step + depth % step;
+}
 
 #endif

@@ -75,10 +75,10 @@ INLINE void start_row(const struct nl_cpu_block *b, struct lanes on, int64_t row
 INLINE void foresee(const struct nl_cpu_block *b, int64_t row, int rows)
 {
     for (int i = 0; i < rows; i++) {
-        const float *y = b->y + (row + i) * b->ldy;
+        const float *y = (const float *)b->y + (row + i) * b->ldy;
         if (!b->stream) __builtin_prefetch(y, 1);
         if (!b->residual) continue;
-        const float *residual = b->residual + (row + i) * b->ld_residual;
+        const float *residual = (const float *)b->residual + (row + i) * b->ld_residual;
         __builtin_prefetch(residual);
     }
 }
@@ -96,14 +96,14 @@ INLINE void finish_row(const struct nl_cpu_block *b, struct lanes on, int64_t ro
     struct sums s = {_mm256_add_ps(sum[i].left, after->bias.left),
                      _mm256_add_ps(sum[i].right, after->bias.right)};
     if (b->residual) {
-        const float *from = b->residual + (row + i) * b->ld_residual;
+        const float *from = (const float *)b->residual + (row + i) * b->ld_residual;
         s.left = _mm256_add_ps(s.left, _mm256_maskload_ps(from, on.left));
         s.right = _mm256_add_ps(s.right, _mm256_maskload_ps(from + lanes, on.right));
     }
     /* the largest of two is the second where that is NaN */
     s.left = _mm256_max_ps(after->floor, s.left);
     s.right = _mm256_max_ps(after->floor, s.right);
-    float *const y = b->y + (row + i) * b->ldy;
+    float *const y = (float *)b->y + (row + i) * b->ldy;
     if (b->stream) {
         _mm256_stream_ps(y, s.left);
         _mm256_stream_ps(y + lanes, s.right);
@@ -135,9 +135,9 @@ INLINE void rows_from(const struct nl_cpu_block *b, struct lanes on, int64_t row
     start_row(b, on, row, 5, rows, sum);
     foresee(b, row, rows);
     if (b->turned)
-        multiply(b, b->a + row, 1, b->lda, rows, sum);
+        multiply(b, (const float *)b->a + row, 1, b->lda, rows, sum);
     else
-        multiply(b, b->a + row * b->lda, b->lda, 1, rows, sum);
+        multiply(b, (const float *)b->a + row * b->lda, b->lda, 1, rows, sum);
     const struct after after = after_of(b, on);
     finish_row(b, on, row, 0, rows, sum, &after);
     finish_row(b, on, row, 1, rows, sum, &after);
@@ -163,6 +163,6 @@ static AVX2 void run(const struct nl_cpu_block *b)
 const struct nl_cpu_kernel *nl_cpu_kernel_avx2(void)
 {
     static const struct nl_cpu_kernel kernel = {
-        .name = "avx2", .rows = ROWS, .panel = 16, .run = run};
+        .name = "avx2", .type = NL_F32, .step = 1, .rows = ROWS, .panel = 16, .run = run};
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? &kernel : NULL;
 }

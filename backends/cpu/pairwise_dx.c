@@ -198,7 +198,7 @@ static void take_scratch(struct nl_cpu_dx_tile *t, void *scratch)
     t->own = t->slopes + scores;
     t->q_panels = t->own + nl_align_up((size_t)dx->rows * sizeof(float)) / sizeof(float);
     if (dx->kernel)
-        t->dy_panels = t->q_panels + nl_cpu_panel_floats(dx->kernel, dx->rows, dx->p.depth);
+        t->dy_panels = t->q_panels + nl_cpu_panel_elements(dx->kernel, dx->rows, dx->p.depth);
 }
 
 static void part_task(const void *job, int64_t number, void *scratch)

@@ -5,17 +5,17 @@
 
 static int64_t turned_keys(const struct nl_cpu_dx *dx)
 {
-    return nl_cpu_panel_floats(dx->kernel, dx->p.depth, dx->p.keys);
+    return nl_cpu_panel_elements(dx->kernel, dx->p.depth, dx->p.keys);
 }
 
 static int64_t turned_values(const struct nl_cpu_dx *dx)
 {
-    return nl_cpu_panel_floats(dx->kernel, dx->p.width, dx->p.keys);
+    return nl_cpu_panel_elements(dx->kernel, dx->p.width, dx->p.keys);
 }
 
 static int64_t laid_keys(const struct nl_cpu_dx *dx, int64_t keys)
 {
-    return nl_cpu_panel_floats(dx->kernel, keys, dx->p.depth);
+    return nl_cpu_panel_elements(dx->kernel, keys, dx->p.depth);
 }
 
 static int64_t batch_floats(const struct nl_cpu_dx *dx)
@@ -31,8 +31,8 @@ size_t nl_cpu_dx_panel_floats(const struct nl_cpu_dx *dx)
 size_t nl_cpu_dx_query_floats(const struct nl_cpu_dx *dx)
 {
     if (!dx->kernel) return 0;
-    return (size_t)(nl_cpu_panel_floats(dx->kernel, dx->rows, dx->p.depth) +
-                    nl_cpu_panel_floats(dx->kernel, dx->rows, dx->p.width));
+    return (size_t)(nl_cpu_panel_elements(dx->kernel, dx->rows, dx->p.depth) +
+                    nl_cpu_panel_elements(dx->kernel, dx->rows, dx->p.width));
 }
 
 static void lay_tile(const void *job, int64_t number, void *scratch)

@@ -1,12 +1,14 @@
 #include "backends/cpu/panels.h"
 
 #include "backends/cpu/cpu.h"
+#include "backends/cpu/vector.h"
 
 #include <string.h>
 
-int64_t nl_cpu_panel_floats(const struct nl_cpu_kernel *kernel, int64_t depth, int64_t columns)
+int64_t nl_cpu_panel_elements(const struct nl_cpu_kernel *kernel, int64_t depth, int64_t columns)
 {
-    return nl_cpu_parts(columns, kernel->panel) * kernel->panel * depth;
+    return nl_cpu_parts(columns, kernel->panel) * kernel->panel *
+           nl_cpu_kernel_depth(kernel, depth);
 }
 
 void nl_cpu_lay_panels(const struct nl_cpu_kernel *kernel, const float *from, int64_t ld,
@@ -31,5 +33,57 @@ void nl_cpu_turn_panels(const struct nl_cpu_kernel *kernel, const float *from, i
             const bool there = c + j < columns;
             const float *row = from + (there ? c + j : 0) * ld;
             for (int64_t d = 0; d < depth; d++) to[d * panel + j] = there ? row[d] * scale : 0;
+        }
+}
+
+/* One panel of `width` columns as pairs of rows. */
+static void lay_pairs(const struct nl_cpu_kernel *kernel, const uint16_t *from, int64_t ld,
+                      int64_t depth, int64_t width, uint16_t *to)
+{
+    enum { WIDEST = 64 };
+    static const uint16_t zeros[WIDEST];
+    const struct nl_cpu_vector *vector = nl_cpu_vector();
+    const int64_t panel = kernel->panel;
+    for (int64_t r = 0; r < depth; r += 2, to += 2 * panel) {
+        vector->pair(to, from + r * ld, r + 1 < depth ? from + (r + 1) * ld : zeros, width);
+        memset(to + 2 * width, 0, (size_t)(2 * (panel - width)) * sizeof *to);
+    }
+}
+
+static void lay_widened(const struct nl_cpu_kernel *kernel, const uint16_t *from, int64_t ld,
+                        int64_t depth, int64_t width, float *to)
+{
+    const int64_t panel = kernel->panel;
+    for (int64_t r = 0; r < depth; r++, to += panel) {
+        nl_cpu_vector()->widen(to, from + r * ld, width);
+        memset(to + width, 0, (size_t)(panel - width) * sizeof *to);
+    }
+}
+
+void nl_cpu_lay_half(const struct nl_cpu_kernel *kernel, const uint16_t *from, int64_t ld,
+                     int64_t depth, int64_t columns, void *to)
+{
+    const int64_t panel = kernel->panel, deep = nl_cpu_kernel_depth(kernel, depth);
+    for (int64_t c = 0; c < columns; c += panel) {
+        const int64_t width = nl_cpu_least(panel, columns - c);
+        if (kernel->type == NL_BF16)
+            lay_pairs(kernel, from + c, ld, depth, width, (uint16_t *)to + c * deep);
+        else
+            lay_widened(kernel, from + c, ld, depth, width, (float *)to + c * deep);
+    }
+}
+
+void nl_cpu_turn_half(const struct nl_cpu_kernel *kernel, const uint16_t *from, int64_t ld,
+                      int64_t columns, int64_t depth, uint16_t *to)
+{
+    const int64_t panel = kernel->panel;
+    for (int64_t c = 0; c < columns; c += panel, to += panel * depth)
+        for (int64_t j = 0; j < panel; j++) {
+            const bool there = c + j < columns;
+            const uint16_t *row = from + (there ? c + j : 0) * ld;
+            for (int64_t d = 0; d < depth; d += 2) {
+                const uint16_t both[2] = {there ? row[d] : 0, there ? row[d + 1] : 0};
+                memcpy(to + d * panel + 2 * j, both, sizeof both);
+            }
         }
 }

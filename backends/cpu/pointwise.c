@@ -1,13 +1,11 @@
-#include "backends/cpu/cpu.h"
-#include "backends/cpu/vector.h"
+#include "backends/cpu/lines.h"
 
 /* Rows by the tile: enough work to be worth taking. */
 enum { TILE_ELEMENTS = 16384 };
 
 struct pointwise {
-    struct nl_cpu_rows x, residual, y;
-    const float *from, *other;
-    float *to;
+    struct nl_cpu_lines x, residual, y;
+    bool adds;                 /* the residual */
     struct nl_cpu_after after; /* residual is set row by row */
     const struct nl_cpu_vector *vector;
     int64_t columns, tile_rows;
@@ -17,40 +15,40 @@ struct pointwise {
 
 static struct pointwise job_of(const nl_tensor *x, const nl_tensor *residual, const nl_tensor *y)
 {
-    struct pointwise job = {.x = nl_cpu_rows_of(x),
-                            .y = nl_cpu_rows_of(y),
-                            .from = x->data,
-                            .to = y->data,
-                            .vector = nl_cpu_vector()};
-    job.columns = y->rank ? y->dim[y->rank - 1] : 1;
+    struct pointwise job = {
+        .x = nl_cpu_lines_of(x), .y = nl_cpu_lines_of(y), .vector = nl_cpu_vector()};
+    job.columns = job.y.n;
     if (residual && residual->rank) {
-        job.residual = nl_cpu_rows_of(residual);
-        job.other = residual->data;
+        job.residual = nl_cpu_lines_of(residual);
+        job.adds = true;
     }
     job.tile_rows = 1 + TILE_ELEMENTS / (job.columns + 1);
     return job;
 }
 
-static int64_t tiles(const struct pointwise *job)
+static void run_tiles(const struct nl_backend *be, const struct pointwise *job,
+                      nl_cpu_tile_fn *tile, const struct nl_args *args)
 {
-    return (job->y.count + job->tile_rows - 1) / job->tile_rows;
+    nl_cpu_for_tiles(be, nl_cpu_parts(job->y.rows.count, job->tile_rows), tile, job,
+                     args->workspace, nl_cpu_room(job->columns));
 }
 
 static int64_t end_of(const struct pointwise *p, int64_t tile)
 {
-    const int64_t end = (tile + 1) * p->tile_rows;
-    return end < p->y.count ? end : p->y.count;
+    return nl_cpu_least((tile + 1) * p->tile_rows, p->y.rows.count);
 }
 
 static void combine_tile(const void *job, int64_t tile, void *scratch)
 {
     const struct pointwise *p = job;
     struct nl_cpu_after after = p->after;
-    (void)scratch;
+    float *const room = scratch, *const second = nl_cpu_room_at(room, 1, p->columns);
     for (int64_t row = tile * p->tile_rows; row < end_of(p, tile); row++) {
-        if (p->other) after.residual = p->other + nl_cpu_row_at(&p->residual, row);
-        p->vector->combine(p->to + nl_cpu_row_at(&p->y, row), p->from + nl_cpu_row_at(&p->x, row),
-                           &after, p->columns);
+        const float *x = nl_cpu_line(&p->x, row, room);
+        float *y = nl_cpu_line_place(&p->y, row, room);
+        if (p->adds) after.residual = nl_cpu_line(&p->residual, row, second);
+        p->vector->combine(y, x, &after, p->columns);
+        nl_cpu_line_written(&p->y, row, y);
     }
 }
 
@@ -61,7 +59,7 @@ nl_status nl_cpu_affine(struct nl_backend *be, const void *prepared, const struc
     (void)prepared;
     job.after = (struct nl_cpu_after){
         .scale = args->in[1].data, .bias = args->in[2].data, .relu = desc->attr.pointwise.relu};
-    nl_cpu_for_tiles(be, tiles(&job), combine_tile, &job, NULL, 0);
+    run_tiles(be, &job, combine_tile, args);
     return NL_OK;
 }
 
@@ -71,7 +69,7 @@ nl_status nl_cpu_add(struct nl_backend *be, const void *prepared, const struct n
     struct pointwise job = job_of(&args->in[0], &args->in[1], &args->out[0]);
     (void)prepared;
     job.after.relu = desc->attr.pointwise.relu;
-    nl_cpu_for_tiles(be, tiles(&job), combine_tile, &job, NULL, 0);
+    run_tiles(be, &job, combine_tile, args);
     return NL_OK;
 }
 
@@ -82,18 +80,62 @@ nl_status nl_cpu_relu(struct nl_backend *be, const void *prepared, const struct 
     (void)prepared;
     (void)desc;
     job.after.relu = true;
-    nl_cpu_for_tiles(be, tiles(&job), combine_tile, &job, NULL, 0);
+    run_tiles(be, &job, combine_tile, args);
     return NL_OK;
 }
+
+/* A dense tensor with its last two axes as one: a clip's pixels have but three channels. */
+static nl_tensor joined(const nl_tensor *t)
+{
+    int64_t dim[NL_MAX_RANK];
+    const int last = t->rank - 1;
+    for (int i = 0; i < last; i++) dim[i] = t->dim[i];
+    dim[last - 1] *= t->dim[last];
+    nl_tensor out = nl_tensor_dense(t->type, last, dim);
+    out.data = t->data;
+    return out;
+}
+
+/* Both sides alike. */
+static void join_both(nl_tensor *x, nl_tensor *y)
+{
+    if (x->rank < 2 || !nl_tensor_is_dense(x) || !nl_tensor_is_dense(y)) return;
+    *x = joined(x);
+    *y = joined(y);
+}
+
+static nl_status cast_prepare(struct nl_backend *be, const struct nl_op_desc *desc, void **prepared,
+                              struct nl_need *need)
+{
+    struct nl_op_desc rows = {.in = {desc->in[0]}, .out = {desc->out[0]}};
+    join_both(&rows.in[0], &rows.out[0]);
+    return nl_cpu_rows_prepare(be, &rows, prepared, need);
+}
+
+static nl_status cast_run(struct nl_backend *be, const void *prepared,
+                          const struct nl_op_desc *desc, const struct nl_args *args)
+{
+    nl_tensor x = args->in[0], y = args->out[0];
+    join_both(&x, &y);
+    const struct pointwise job = job_of(&x, NULL, &y);
+    (void)prepared;
+    (void)desc;
+    run_tiles(be, &job, combine_tile, args);
+    return NL_OK;
+}
+
+const struct nl_impl nl_cpu_cast = {
+    .name = "rows", .can = nl_cpu_can_half, .prepare = cast_prepare, .run = cast_run};
 
 static void map_tile(const void *job, int64_t tile, void *scratch)
 {
     const struct pointwise *p = job;
-    (void)scratch;
     for (int64_t row = tile * p->tile_rows; row < end_of(p, tile); row++) {
-        float *y = p->to + nl_cpu_row_at(&p->y, row);
-        p->vector->affinity(y, p->from + nl_cpu_row_at(&p->x, row), p->f, 0, p->columns);
+        const float *x = nl_cpu_line(&p->x, row, scratch);
+        float *y = nl_cpu_line_place(&p->y, row, scratch);
+        p->vector->affinity(y, x, p->f, 0, p->columns);
         p->vector->scale(y, y, p->scale, p->columns);
+        nl_cpu_line_written(&p->y, row, y);
     }
 }
 
@@ -104,20 +146,20 @@ nl_status nl_cpu_map(struct nl_backend *be, const void *prepared, const struct n
     (void)prepared;
     job.f = desc->attr.map.f;
     job.scale = (float)desc->attr.map.scale;
-    nl_cpu_for_tiles(be, tiles(&job), map_tile, &job, NULL, 0);
+    run_tiles(be, &job, map_tile, args);
     return NL_OK;
 }
 
 static void softmax_tile(const void *job, int64_t tile, void *scratch)
 {
     const struct pointwise *p = job;
-    (void)scratch;
     for (int64_t row = tile * p->tile_rows; row < end_of(p, tile); row++) {
-        const float *x = p->from + nl_cpu_row_at(&p->x, row);
-        float *y = p->to + nl_cpu_row_at(&p->y, row);
+        const float *x = nl_cpu_line(&p->x, row, scratch);
+        float *y = nl_cpu_line_place(&p->y, row, scratch);
         const float top = p->vector->largest(x, p->columns);
         const float sum = p->vector->affinity(y, x, NL_F_EXP, top, p->columns);
         p->vector->scale(y, y, 1.0f / sum, p->columns);
+        nl_cpu_line_written(&p->y, row, y);
     }
 }
 
@@ -127,7 +169,7 @@ nl_status nl_cpu_softmax(struct nl_backend *be, const void *prepared, const stru
     struct pointwise job = job_of(&args->in[0], NULL, &args->out[0]);
     (void)prepared;
     (void)desc;
-    nl_cpu_for_tiles(be, tiles(&job), softmax_tile, &job, NULL, 0);
+    run_tiles(be, &job, softmax_tile, args);
     return NL_OK;
 }
 
@@ -159,22 +201,25 @@ nl_status nl_cpu_outer_sum(struct nl_backend *be, const void *prepared,
 /* Positions are summed in order, whatever the threads, in double. */
 static void mean_tile(const void *job, int64_t tile, void *scratch)
 {
+    enum { COLUMNS = 64 };
     const struct nl_args *args = job;
     const nl_tensor *x = &args->in[0], *y = &args->out[0];
     const struct nl_cpu_rows rows = nl_cpu_rows_of(x);
     const int64_t positions = x->dim[1] * x->dim[2] * x->dim[3];
-    enum { COLUMNS = 64 };
-    const int64_t groups = (y->dim[1] + COLUMNS - 1) / COLUMNS, n = tile / groups;
-    const int64_t from = tile % groups * COLUMNS;
-    const int64_t count = y->dim[1] - from < COLUMNS ? y->dim[1] - from : COLUMNS;
+    const int64_t groups = nl_cpu_parts(y->dim[1], COLUMNS), n = tile / groups;
+    const int64_t from = tile % groups * COLUMNS, to = n * y->stride[0] + from;
+    const int64_t count = nl_cpu_least(y->dim[1] - from, COLUMNS);
     double sum[COLUMNS] = {0};
+    float room[COLUMNS];
     (void)scratch;
     for (int64_t p = 0; p < positions; p++) {
-        const float *row = (const float *)x->data + nl_cpu_row_at(&rows, n * positions + p) + from;
+        const int64_t at = nl_cpu_row_at(&rows, n * positions + p) + from;
+        const float *row = nl_cpu_read(x->data, x->type, at, count, room);
         for (int64_t c = 0; c < count; c++) sum[c] += (double)row[c];
     }
-    float *to = (float *)y->data + n * y->stride[0] + from;
-    for (int64_t c = 0; c < count; c++) to[c] = (float)(sum[c] / (double)positions);
+    float *means = nl_cpu_place(y->data, y->type, to, room);
+    for (int64_t c = 0; c < count; c++) means[c] = (float)(sum[c] / (double)positions);
+    nl_cpu_written(y->data, y->type, to, count, means);
 }
 
 nl_status nl_cpu_mean(struct nl_backend *be, const void *prepared, const struct nl_op_desc *desc,

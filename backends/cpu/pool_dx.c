@@ -1,5 +1,5 @@
 /* Max pooling that remembers where its largest were, and the gradients of pooling. */
-#include "backends/cpu/cpu.h"
+#include "backends/cpu/lines.h"
 #include "backends/cpu/vector_train.h"
 
 #include <math.h>
@@ -18,20 +18,25 @@ static int64_t at(const nl_tensor *t, int64_t n, int64_t i, int64_t h, int64_t w
     return n * t->stride[0] + i * t->stride[1] + h * t->stride[2] + w * t->stride[3];
 }
 
-static void window(const struct pool *p, const float *corner, float *y, uint8_t *index)
+/* The window whose corner is element `corner` of x, to element `to` of y. */
+static void window(const struct pool *p, int64_t corner, int64_t to, uint8_t *index, float *room)
 {
-    const int64_t channels = p->x->dim[4];
+    const nl_tensor *x = p->x;
+    const int64_t n = x->dim[4];
+    float *const y = nl_cpu_place(p->y->data, p->y->type, to, room), *const second =
+                                                                         nl_cpu_room_at(room, 1, n);
     int place = 0;
-    memcpy(y, corner, (size_t)channels * sizeof *y);
-    memset(index, 0, (size_t)channels);
+    memcpy(y, nl_cpu_read(x->data, x->type, corner, n, second), (size_t)n * sizeof *y);
+    memset(index, 0, (size_t)n);
     for (int t = 0; t < p->kernel[0]; t++)
         for (int h = 0; h < p->kernel[1]; h++)
-            for (int w = 0; w < p->kernel[2]; w++, place++)
+            for (int w = 0; w < p->kernel[2]; w++, place++) {
+                const int64_t tap = corner + t * x->stride[1] + h * x->stride[2] + w * x->stride[3];
                 if (place)
-                    p->vector->meet(y, index,
-                                    corner + t * p->x->stride[1] + h * p->x->stride[2] +
-                                        w * p->x->stride[3],
-                                    place, channels);
+                    p->vector->meet(y, index, nl_cpu_read(x->data, x->type, tap, n, second), place,
+                                    n);
+            }
+    nl_cpu_written(p->y->data, p->y->type, to, n, y);
 }
 
 static void pool_line(const void *job, int64_t line, void *scratch)
@@ -40,20 +45,16 @@ static void pool_line(const void *job, int64_t line, void *scratch)
     const nl_tensor *x = p->x, *y = p->y;
     const int64_t h = line % y->dim[2], t = line / y->dim[2] % y->dim[1];
     const int64_t n = line / y->dim[2] / y->dim[1];
-    (void)scratch;
     for (int64_t w = 0; w < y->dim[3]; w++)
-        window(p,
-               (const float *)x->data +
-                   at(x, n, t * p->stride[0], h * p->stride[1], w * p->stride[2]),
-               (float *)y->data + at(y, n, t, h, w),
-               p->index_out + (line * y->dim[3] + w) * y->dim[4]);
+        window(p, at(x, n, t * p->stride[0], h * p->stride[1], w * p->stride[2]), at(y, n, t, h, w),
+               p->index_out + (line * y->dim[3] + w) * y->dim[4], scratch);
 }
 
 static bool can_index(const struct nl_backend *be, const struct nl_op_desc *desc, nl_reason *why)
 {
     const struct nl_op_desc rows = {.in = {desc->in[0]}, .out = {desc->out[0]}};
     if (!desc->out[1].rank) return nl_decline(why, "no index is asked for");
-    return nl_cpu_can(be, &rows, why);
+    return nl_cpu_can_half(be, &rows, why);
 }
 
 static nl_status run_index(struct nl_backend *be, const void *prepared,
@@ -66,11 +67,13 @@ static nl_status run_index(struct nl_backend *be, const void *prepared,
                              .stride = desc->attr.pool.stride,
                              .vector = nl_cpu_vector_train()};
     (void)prepared;
-    nl_cpu_for_tiles(be, job.y->dim[0] * job.y->dim[1] * job.y->dim[2], pool_line, &job, NULL, 0);
+    nl_cpu_for_tiles(be, job.y->dim[0] * job.y->dim[1] * job.y->dim[2], pool_line, &job,
+                     args->workspace, nl_cpu_room(job.x->dim[4]));
     return NL_OK;
 }
 
-const struct nl_impl nl_cpu_max_pool_index = {.name = "index", .can = can_index, .run = run_index};
+const struct nl_impl nl_cpu_max_pool_index = {
+    .name = "index", .can = can_index, .prepare = nl_cpu_rows_prepare, .run = run_index};
 
 static void give_share(float *restrict dx, const float *restrict dy, float share, bool first,
                        int64_t n)
@@ -87,7 +90,7 @@ static int64_t output_of(int64_t from, int tap, int stride, int64_t outputs)
 }
 
 /* All windows that meet one input. */
-static void gather(const struct pool *p, const int64_t in[4], float *dx)
+static void gather(const struct pool *p, const int64_t in[4], float *dx, float *room)
 {
     const int *kernel = p->kernel;
     const nl_tensor *y = p->y;
@@ -101,7 +104,8 @@ static void gather(const struct pool *p, const int64_t in[4], float *dx)
                 const int64_t h = output_of(in[2], b, p->stride[1], y->dim[2]);
                 const int64_t w = output_of(in[3], c, p->stride[2], y->dim[3]);
                 if (t < 0 || h < 0 || w < 0) continue;
-                const float *dy = (const float *)y->data + at(y, in[0], t, h, w);
+                const float *dy =
+                    nl_cpu_read(y->data, y->type, at(y, in[0], t, h, w), channels, room);
                 const int64_t row = ((in[0] * y->dim[1] + t) * y->dim[2] + h) * y->dim[3] + w;
                 if (p->index)
                     p->vector->give(dx, dy, p->index + row * channels,
@@ -117,17 +121,21 @@ static void gather_line(const void *job, int64_t line, void *scratch)
 {
     const struct pool *p = job;
     const nl_tensor *x = p->x;
+    const int64_t n = x->dim[4];
     int64_t in[4] = {line / x->dim[2] / x->dim[1], line / x->dim[2] % x->dim[1], line % x->dim[2],
                      0};
-    (void)scratch;
-    for (; in[3] < x->dim[3]; in[3]++)
-        gather(p, in, (float *)x->data + at(x, in[0], in[1], in[2], in[3]));
+    for (; in[3] < x->dim[3]; in[3]++) {
+        const int64_t to = at(x, in[0], in[1], in[2], in[3]);
+        float *dx = nl_cpu_place(x->data, x->type, to, scratch);
+        gather(p, in, dx, nl_cpu_room_at(scratch, 1, n));
+        nl_cpu_written(x->data, x->type, to, n, dx);
+    }
 }
 
 static bool can_dx(const struct nl_backend *be, const struct nl_op_desc *desc, nl_reason *why)
 {
     const struct nl_op_desc rows = {.in = {desc->in[0]}, .out = {desc->out[0]}};
-    return nl_cpu_can(be, &rows, why);
+    return nl_cpu_can_half(be, &rows, why);
 }
 
 static nl_status run_dx(struct nl_backend *be, const void *prepared, const struct nl_op_desc *desc,
@@ -140,8 +148,10 @@ static nl_status run_dx(struct nl_backend *be, const void *prepared, const struc
                              .stride = desc->attr.pool.stride,
                              .vector = nl_cpu_vector_train()};
     (void)prepared;
-    nl_cpu_for_tiles(be, job.x->dim[0] * job.x->dim[1] * job.x->dim[2], gather_line, &job, NULL, 0);
+    nl_cpu_for_tiles(be, job.x->dim[0] * job.x->dim[1] * job.x->dim[2], gather_line, &job,
+                     args->workspace, nl_cpu_room(job.x->dim[4]));
     return NL_OK;
 }
 
-const struct nl_impl nl_cpu_pool_dx = {.name = "rows", .can = can_dx, .run = run_dx};
+const struct nl_impl nl_cpu_pool_dx = {
+    .name = "rows", .can = can_dx, .prepare = nl_cpu_rows_prepare, .run = run_dx};

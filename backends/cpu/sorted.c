@@ -34,25 +34,34 @@ nl_status nl_cpu_orders_bytes(const struct nl_cpu_pairwise *p, size_t *bytes)
     return nl_size_mul((size_t)p->batches, batch_bytes(p), bytes);
 }
 
-static struct nl_cpu_order order_at(char *memory, int64_t count)
+/* Where the order of a batch's queries, or keys, is kept; it may not be made yet. */
+static struct nl_cpu_order room_of(const struct nl_cpu_orders *orders, int64_t batch, bool keys)
 {
-    struct nl_cpu_order order = {.count = count, .score = (void *)memory};
-    order.place = (void *)(memory + nl_align_up((size_t)count * sizeof(float)));
-    for (order.numbers = count; order.numbers && isnan(order.score[order.numbers - 1]);)
+    const struct nl_cpu_pairwise *p = &orders->p;
+    const int64_t count = keys ? p->keys : p->queries;
+    char *const at =
+        orders->memory + (size_t)batch * batch_bytes(p) + (keys ? order_bytes(p->queries) : 0);
+    return (struct nl_cpu_order){.count = count,
+                                 .score = (void *)at,
+                                 .place =
+                                     (void *)(at + nl_align_up((size_t)count * sizeof(float)))};
+}
+
+static struct nl_cpu_order with_numbers(struct nl_cpu_order order)
+{
+    for (order.numbers = order.count; order.numbers && isnan(order.score[order.numbers - 1]);)
         order.numbers--;
     return order;
 }
 
 struct nl_cpu_order nl_cpu_order_of_queries(const struct nl_cpu_orders *orders, int64_t batch)
 {
-    return order_at(orders->memory + (size_t)batch * batch_bytes(&orders->p), orders->p.queries);
+    return with_numbers(room_of(orders, batch, false));
 }
 
 struct nl_cpu_order nl_cpu_order_of_keys(const struct nl_cpu_orders *orders, int64_t batch)
 {
-    return order_at(orders->memory + (size_t)batch * batch_bytes(&orders->p) +
-                        order_bytes(orders->p.queries),
-                    orders->p.keys);
+    return with_numbers(room_of(orders, batch, true));
 }
 
 static bool before(float a, float b)
@@ -96,11 +105,9 @@ static void sort_tile(const void *job, int64_t tile, void *scratch)
 {
     const struct nl_cpu_orders *orders = job;
     const int64_t batch = tile / 2;
+    const bool keys = tile % 2 != 0;
     (void)scratch;
-    if (tile % 2)
-        sort(nl_cpu_order_of_keys(orders, batch), nl_cpu_batch(orders->p.k, batch));
-    else
-        sort(nl_cpu_order_of_queries(orders, batch), nl_cpu_batch(orders->p.q, batch));
+    sort(room_of(orders, batch, keys), nl_cpu_batch(keys ? orders->p.k : orders->p.q, batch));
 }
 
 void nl_cpu_orders_sort(const struct nl_backend *be, const struct nl_cpu_orders *orders)

@@ -42,15 +42,39 @@ static float affinity_sse2(float *y, const float *x, nl_affinity f, float shift,
     return affinity(y, x, f, shift, n);
 }
 
+static void widen_sse2(float *y, const uint16_t *x, int64_t n)
+{
+    widen(y, x, n);
+}
+
+static void narrow_sse2(uint16_t *y, const float *x, int64_t n)
+{
+    narrow(y, x, n);
+}
+
+static void pair_sse2(uint16_t *y, const uint16_t *a, const uint16_t *b, int64_t n)
+{
+    pair(y, a, b, n);
+}
+
+static void largest_of_half_sse2(uint16_t *y, const uint16_t *const *rows, int64_t count, int64_t n)
+{
+    largest_of_half(y, rows, count, n);
+}
+
 static const struct nl_cpu_vector sse2 = {
     .name = "sse2",
     .combine = combine_sse2,
     .largest_of = largest_of_sse2,
+    .largest_of_half = largest_of_half_sse2,
     .mean_of = mean_of_sse2,
     .largest = largest_sse2,
     .dot = dot_sse2,
     .add_scaled = add_scaled_sse2,
     .scale = scale_sse2,
+    .widen = widen_sse2,
+    .narrow = narrow_sse2,
+    .pair = pair_sse2,
     .affinity = affinity_sse2,
 };
 
@@ -97,15 +121,40 @@ static AVX2 float affinity_avx2(float *y, const float *x, nl_affinity f, float s
     return affinity(y, x, f, shift, n);
 }
 
+static AVX2 void widen_avx2(float *y, const uint16_t *x, int64_t n)
+{
+    widen(y, x, n);
+}
+
+static AVX2 void narrow_avx2(uint16_t *y, const float *x, int64_t n)
+{
+    narrow(y, x, n);
+}
+
+static AVX2 void pair_avx2(uint16_t *y, const uint16_t *a, const uint16_t *b, int64_t n)
+{
+    pair(y, a, b, n);
+}
+
+static AVX2 void largest_of_half_avx2(uint16_t *y, const uint16_t *const *rows, int64_t count,
+                                      int64_t n)
+{
+    largest_of_half(y, rows, count, n);
+}
+
 static const struct nl_cpu_vector avx2 = {
     .name = "avx2",
     .combine = combine_avx2,
     .largest_of = largest_of_avx2,
+    .largest_of_half = largest_of_half_avx2,
     .mean_of = mean_of_avx2,
     .largest = largest_avx2,
     .dot = dot_avx2,
     .add_scaled = add_scaled_avx2,
     .scale = scale_avx2,
+    .widen = widen_avx2,
+    .narrow = narrow_avx2,
+    .pair = pair_avx2,
     .affinity = affinity_avx2,
 };
 
@@ -153,15 +202,40 @@ static AVX512 float affinity_avx512(float *y, const float *x, nl_affinity f, flo
     return affinity(y, x, f, shift, n);
 }
 
+static AVX512 void widen_avx512(float *y, const uint16_t *x, int64_t n)
+{
+    widen(y, x, n);
+}
+
+static AVX512 void narrow_avx512(uint16_t *y, const float *x, int64_t n)
+{
+    narrow(y, x, n);
+}
+
+static AVX512 void pair_avx512(uint16_t *y, const uint16_t *a, const uint16_t *b, int64_t n)
+{
+    pair(y, a, b, n);
+}
+
+static AVX512 void largest_of_half_avx512(uint16_t *y, const uint16_t *const *rows, int64_t count,
+                                          int64_t n)
+{
+    largest_of_half(y, rows, count, n);
+}
+
 static const struct nl_cpu_vector avx512 = {
     .name = "avx512",
     .combine = combine_avx512,
     .largest_of = largest_of_avx512,
+    .largest_of_half = largest_of_half_avx512,
     .mean_of = mean_of_avx512,
     .largest = largest_avx512,
     .dot = dot_avx512,
     .add_scaled = add_scaled_avx512,
     .scale = scale_avx512,
+    .widen = widen_avx512,
+    .narrow = narrow_avx512,
+    .pair = pair_avx512,
     .affinity = affinity_avx512,
 };
 

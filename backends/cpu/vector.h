@@ -20,14 +20,22 @@ struct nl_cpu_vector {
     /* y = act(x * scale + bias + residual); y may be x or residual. */
     void (*combine)(float *y, const float *x, const struct nl_cpu_after *after, int64_t n);
 
-    /* y = the largest of `count` rows (NaN wins), or their sum times `scale`. */
+    /* y = the largest of `count` rows (NaN wins), of BF16 in _half, or their sum times `scale`. */
     void (*largest_of)(float *y, const float *const *rows, int64_t count, int64_t n);
+    void (*largest_of_half)(uint16_t *y, const uint16_t *const *rows, int64_t count, int64_t n);
     void (*mean_of)(float *y, const float *const *rows, int64_t count, float scale, int64_t n);
 
     float (*largest)(const float *x, int64_t n); /* NaN may lose */
     float (*dot)(const float *a, const float *b, int64_t n);
     void (*add_scaled)(float *y, const float *x, float scale, int64_t n); /* y += x * scale */
     void (*scale)(float *y, const float *x, float scale, int64_t n);      /* y = x * scale */
+
+    /* BF16 to F32, and F32 to BF16 rounded to nearest, ties to even. */
+    void (*widen)(float *y, const uint16_t *x, int64_t n);
+    void (*narrow)(uint16_t *y, const float *x, int64_t n);
+
+    /* y = a[0] b[0] a[1] b[1] ...: two rows of BF16 as pairs. */
+    void (*pair)(uint16_t *y, const uint16_t *a, const uint16_t *b, int64_t n);
 
     /* y = f(x - shift); returns the sum of y. y may be x. */
     float (*affinity)(float *y, const float *x, nl_affinity f, float shift, int64_t n);

@@ -5,6 +5,7 @@
 
 #include "backends/cpu/exp.h"
 #include "backends/cpu/vector.h"
+#include "src/tensor/half.h"
 
 #include <math.h>
 
@@ -64,6 +65,37 @@ NL_BODY void largest_of(float *y, const float *const *rows, int64_t count, int64
     }
 }
 
+/* BF16 as an integer of the same order, NaN above all, and back. */
+NL_BODY int16_t rank_of(uint16_t half)
+{
+    const uint16_t rank = half & 0x8000 ? half ^ 0x7fff : half;
+    return (int16_t)((half & 0x7fff) > 0x7f80 ? 0x7fff : rank);
+}
+
+NL_BODY uint16_t half_of(int16_t rank)
+{
+    return (uint16_t)(rank < 0 ? rank ^ 0x7fff : rank);
+}
+
+NL_BODY int16_t higher(int16_t a, int16_t b)
+{
+    return (int16_t)(a > b ? a : b);
+}
+
+/* Three rows at a time beside y, which holds BF16 between. */
+NL_BODY void largest_of_half(uint16_t *y, const uint16_t *const *rows, int64_t count, int64_t n)
+{
+    const uint16_t *first = rows[0];
+    for (int64_t k = 1; k < count || k == 1; k += 3, first = y) {
+        const uint16_t *a = rows[k < count ? k : 0], *b = rows[k + 1 < count ? k + 1 : 0],
+                       *c = rows[k + 2 < count ? k + 2 : 0];
+#pragma omp simd
+        for (int64_t i = 0; i < n; i++)
+            y[i] = half_of(higher(higher(rank_of(first[i]), rank_of(a[i])),
+                                  higher(rank_of(b[i]), rank_of(c[i]))));
+    }
+}
+
 NL_BODY void mean_of(float *y, const float *const *rows, int64_t count, float scale, int64_t n)
 {
     const float *first = rows[0];
@@ -104,6 +136,28 @@ NL_BODY void scale_row(float *y, const float *x, float scale, int64_t n)
 {
 #pragma omp simd
     for (int64_t i = 0; i < n; i++) y[i] = x[i] * scale;
+}
+
+NL_BODY void widen(float *restrict y, const uint16_t *restrict x, int64_t n)
+{
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) y[i] = nl_bf16_to_float(x[i]);
+}
+
+NL_BODY void narrow(uint16_t *restrict y, const float *restrict x, int64_t n)
+{
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) y[i] = nl_float_to_bf16(x[i]);
+}
+
+NL_BODY void pair(uint16_t *restrict y, const uint16_t *restrict a, const uint16_t *restrict b,
+                  int64_t n)
+{
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) {
+        y[2 * i] = a[i];
+        y[2 * i + 1] = b[i];
+    }
 }
 
 NL_BODY float affinity(float *y, const float *x, nl_affinity f, float shift, int64_t n)

@@ -1,5 +1,6 @@
 #include "backends/onednn/onednn.h"
 
+#include "backends/cpu/cpu.h"
 #include "backends/onednn/dnnl.h"
 #include "src/core/memory.h"
 
@@ -33,7 +34,8 @@ static nl_status open_onednn(struct nl_backend *be)
     return st;
 }
 
-static const struct nl_impl *const conv_list[] = {&nl_onednn_conv, NULL};
+/* Winograd takes a third of the products that oneDNN takes, where it serves. */
+static const struct nl_impl *const conv_list[] = {&nl_cpu_conv_winograd, &nl_onednn_conv, NULL};
 
 static const struct nl_impl_list impls[] = {
     {NL_OP_CONV, conv_list},

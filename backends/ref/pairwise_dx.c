@@ -26,10 +26,9 @@ static double get(const struct rows *r, int64_t row, int64_t c)
     return nl_ref_get(r->t, r->at + row * r->ld + c);
 }
 
-static void add(const struct rows *r, int64_t row, int64_t c, double value)
+static void put(const struct rows *r, int64_t row, int64_t c, double value)
 {
-    const int64_t at = r->at + row * r->ld + c;
-    nl_ref_put(r->t, at, nl_ref_get(r->t, at) + value);
+    nl_ref_put(r->t, r->at + row * r->ld + c, value);
 }
 
 /* What is at hand for one batch. */
@@ -38,7 +37,7 @@ struct batch {
     struct rows q, k, v, y, dy, dq, dk, dv;
     const nl_tensor *row; /* NULL without */
     int64_t first_row, queries, keys, depth, width;
-    double *scores; /* [queries, keys]: ds */
+    double *weights, *scores; /* [queries, keys]: affinities over C; gradients of scores */
 };
 
 static double score(const struct batch *s, int64_t i, int64_t j)
@@ -61,7 +60,7 @@ static double affinity(const struct batch *s, int64_t i, double score_of_pair, d
     return nl_affinity_value(f, score_of_pair) / row;
 }
 
-/* ds of row i into the table, and its part of dv. */
+/* Row i of both tables. */
 static void row_of_scores(const struct batch *s, int64_t i)
 {
     double own = 0;
@@ -69,32 +68,43 @@ static void row_of_scores(const struct batch *s, int64_t i)
         for (int64_t c = 0; c < s->width; c++) own += get(&s->y, i, c) * get(&s->dy, i, c);
     for (int64_t j = 0; j < s->keys; j++) {
         double slope, through = 0;
-        const double a = affinity(s, i, score(s, i, j), &slope);
-        for (int64_t c = 0; c < s->width; c++) {
-            through += get(&s->dy, i, c) * get(&s->v, j, c);
-            add(&s->dv, j, c, a * get(&s->dy, i, c));
-        }
+        s->weights[i * s->keys + j] = affinity(s, i, score(s, i, j), &slope);
+        for (int64_t c = 0; c < s->width; c++) through += get(&s->dy, i, c) * get(&s->v, j, c);
         s->scores[i * s->keys + j] = slope * (through - own) * s->desc->attr.pairwise.scale;
     }
 }
 
-static void to_queries_and_keys(const struct batch *s)
+static void to_queries(const struct batch *s, bool sum)
 {
-    const bool sum = s->desc->attr.pairwise.score == NL_SCORE_SUM;
     for (int64_t i = 0; i < s->queries; i++)
-        for (int64_t j = 0; j < s->keys; j++) {
-            const double ds = s->scores[i * s->keys + j];
-            for (int64_t c = 0; c < s->depth; c++) {
-                add(&s->dq, i, c, ds * (sum ? 1 : get(&s->k, j, c)));
-                add(&s->dk, j, c, ds * (sum ? 1 : get(&s->q, i, c)));
-            }
+        for (int64_t c = 0; c < s->depth; c++) {
+            double total = 0;
+            for (int64_t j = 0; j < s->keys; j++)
+                total += s->scores[i * s->keys + j] * (sum ? 1 : get(&s->k, j, c));
+            put(&s->dq, i, c, total);
         }
 }
 
-static void clear(const struct rows *r)
+static void to_keys(const struct batch *s, bool sum)
 {
-    for (int64_t i = 0; i < r->t->dim[2]; i++)
-        for (int64_t c = 0; c < r->t->dim[3]; c++) nl_ref_put(r->t, r->at + i * r->ld + c, 0);
+    for (int64_t j = 0; j < s->keys; j++)
+        for (int64_t c = 0; c < s->depth; c++) {
+            double total = 0;
+            for (int64_t i = 0; i < s->queries; i++)
+                total += s->scores[i * s->keys + j] * (sum ? 1 : get(&s->q, i, c));
+            put(&s->dk, j, c, total);
+        }
+}
+
+static void to_values(const struct batch *s)
+{
+    for (int64_t j = 0; j < s->keys; j++)
+        for (int64_t c = 0; c < s->width; c++) {
+            double total = 0;
+            for (int64_t i = 0; i < s->queries; i++)
+                total += s->weights[i * s->keys + j] * get(&s->dy, i, c);
+            put(&s->dv, j, c, total);
+        }
 }
 
 nl_status nl_ref_pairwise_dx_prepare(struct nl_backend *be, const struct nl_op_desc *desc,
@@ -103,12 +113,13 @@ nl_status nl_ref_pairwise_dx_prepare(struct nl_backend *be, const struct nl_op_d
     (void)prepared;
     NL_TRY(nl_size_mul((size_t)be->threads, (size_t)desc->in[0].dim[2], &need->workspace));
     NL_TRY(nl_size_mul(need->workspace, (size_t)desc->in[1].dim[2], &need->workspace));
-    return nl_size_mul(need->workspace, sizeof(double), &need->workspace);
+    return nl_size_mul(need->workspace, 2 * sizeof(double), &need->workspace);
 }
 
 static void one_batch(const struct nl_op_desc *desc, const struct nl_args *args, int64_t b,
-                      double *scores)
+                      double *tables)
 {
+    const bool sum = desc->attr.pairwise.score == NL_SCORE_SUM;
     const nl_tensor *in = args->in, *out = args->out;
     const struct batch s = {.desc = desc,
                             .q = rows_of(&in[0], b),
@@ -125,12 +136,12 @@ static void one_batch(const struct nl_op_desc *desc, const struct nl_args *args,
                             .keys = in[1].dim[2],
                             .depth = in[0].dim[3],
                             .width = in[2].dim[3],
-                            .scores = scores};
-    clear(&s.dq);
-    clear(&s.dk);
-    clear(&s.dv);
+                            .weights = tables,
+                            .scores = tables + in[0].dim[2] * in[1].dim[2]};
     for (int64_t i = 0; i < s.queries; i++) row_of_scores(&s, i);
-    to_queries_and_keys(&s);
+    to_queries(&s, sum);
+    to_keys(&s, sum);
+    to_values(&s);
 }
 
 nl_status nl_ref_pairwise_dx(struct nl_backend *be, const void *prepared,
@@ -142,8 +153,18 @@ nl_status nl_ref_pairwise_dx(struct nl_backend *be, const void *prepared,
 #pragma omp parallel for num_threads(be->threads) schedule(static)
     for (int64_t slice = 0; slice < threads; slice++)
         for (int64_t b = slice; b < batches; b += threads)
-            one_batch(desc, args, b, (double *)args->workspace + slice * pairs);
+            one_batch(desc, args, b, (double *)args->workspace + 2 * slice * pairs);
     return NL_OK;
+}
+
+/* Sum of batch `b` along the other of its two axes, at `i` of `axis`. */
+static double line_sum(const nl_tensor *t, int64_t b, int axis, int64_t i)
+{
+    const int other = axis == 2 ? 3 : 2;
+    double sum = 0;
+    for (int64_t k = 0; k < t->dim[other]; k++)
+        sum += nl_ref_get(t, batch_of(t, b) + i * t->stride[axis] + k * t->stride[other]);
+    return sum;
 }
 
 nl_status nl_ref_outer_sum_dx(struct nl_backend *be, const void *prepared,
@@ -156,15 +177,8 @@ nl_status nl_ref_outer_sum_dx(struct nl_backend *be, const void *prepared,
     (void)desc;
     for (int64_t b = 0; b < batches; b++) {
         const struct rows da = rows_of(&args->out[0], b), db = rows_of(&args->out[1], b);
-        clear(&da);
-        clear(&db);
-        for (int64_t i = 0; i < dc->dim[2]; i++)
-            for (int64_t j = 0; j < dc->dim[3]; j++) {
-                const double d =
-                    nl_ref_get(dc, batch_of(dc, b) + i * dc->stride[2] + j * dc->stride[3]);
-                add(&da, i, 0, d);
-                add(&db, j, 0, d);
-            }
+        for (int64_t i = 0; i < dc->dim[2]; i++) put(&da, i, 0, line_sum(dc, b, 2, i));
+        for (int64_t j = 0; j < dc->dim[3]; j++) put(&db, j, 0, line_sum(dc, b, 3, j));
     }
     return NL_OK;
 }

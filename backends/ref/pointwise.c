@@ -69,6 +69,16 @@ nl_status nl_ref_map(struct nl_backend *be, const void *prepared, const struct n
     return NL_OK;
 }
 
+nl_status nl_ref_cast(struct nl_backend *be, const void *prepared, const struct nl_op_desc *desc,
+                      const struct nl_args *args)
+{
+    (void)be;
+    (void)prepared;
+    (void)desc;
+    each(&args->in[0], &args->out[0], NL_F_IDENTITY, 1);
+    return NL_OK;
+}
+
 nl_status nl_ref_softmax(struct nl_backend *be, const void *prepared, const struct nl_op_desc *desc,
                          const struct nl_args *args)
 {

@@ -4,8 +4,8 @@ bool nl_ref_can(const struct nl_backend *be, const struct nl_op_desc *desc, nl_r
 {
     const nl_type type = desc->in[0].type;
     (void)be;
-    if (type != NL_F32 && type != NL_F64)
-        return nl_decline(why, "computes f32 and f64, not %s", nl_type_name(type));
+    if (type != NL_F32 && type != NL_F64 && type != NL_BF16)
+        return nl_decline(why, "computes f32, f64 and bf16, not %s", nl_type_name(type));
     return true;
 }
 
@@ -25,6 +25,7 @@ PLAIN(mean);
 PLAIN(product);
 PLAIN(outer_sum);
 PLAIN(map);
+PLAIN(cast);
 PLAIN(bn_fold);
 PLAIN(conv_fold);
 PLAIN(mul);
@@ -72,6 +73,7 @@ static const struct nl_impl_list impls[] = {
     {NL_OP_PRODUCT, product_list},
     {NL_OP_OUTER_SUM, outer_sum_list},
     {NL_OP_MAP, map_list},
+    {NL_OP_CAST, cast_list},
     {NL_OP_BN_FOLD, bn_fold_list},
     {NL_OP_CONV_FOLD, conv_fold_list},
     {NL_OP_PAIRWISE_DX, pairwise_dx_list},
@@ -98,9 +100,16 @@ static const struct nl_impl_list impls[] = {
     {NL_OP_AVERAGE, average_list},
 };
 
+static const char *emulates(const struct nl_backend *be, nl_type type)
+{
+    (void)be;
+    return type == NL_BF16 ? "it computes in double" : NULL;
+}
+
 const struct nl_backend_ops nl_backend_ref = {
     .name = "ref",
     .memory = &nl_host_memory,
+    .emulates = emulates,
     .impls = impls,
     .n_impls = (int)NL_COUNT(impls),
 };

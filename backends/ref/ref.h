@@ -1,4 +1,4 @@
-/* ref.h - the plain backend: loops that define what is correct, in F32 and F64.
+/* ref.h - the plain backend: loops that define what is correct, in F32, F64 and BF16.
  *
  * Every element is read as a double, computed in double and rounded once when it is stored.
  * Loops over independent outputs run in parallel; each output is one thread's sum in a fixed order.
@@ -7,15 +7,16 @@
 #define NL_REF_H
 
 #include "src/tensor/backend.h"
+#include "src/tensor/half.h"
 
 typedef nl_status nl_ref_run(struct nl_backend *be, const void *prepared,
                              const struct nl_op_desc *desc, const struct nl_args *args);
 
-/* Accepts F32 and F64. */
+/* Accepts F32, F64 and BF16. */
 bool nl_ref_can(const struct nl_backend *be, const struct nl_op_desc *desc, nl_reason *why);
 
 nl_ref_run nl_ref_conv, nl_ref_max_pool, nl_ref_avg_pool, nl_ref_affine, nl_ref_add, nl_ref_relu,
-    nl_ref_softmax, nl_ref_mean, nl_ref_pairwise, nl_ref_product, nl_ref_outer_sum, nl_ref_map,
+    nl_ref_softmax, nl_ref_mean, nl_ref_pairwise, nl_ref_product, nl_ref_outer_sum, nl_ref_map, nl_ref_cast,
     nl_ref_bn_fold, nl_ref_conv_fold;
 
 /* Training: train.c, gradient.c, pairwise_dx.c. */
@@ -36,12 +37,15 @@ nl_status nl_ref_pairwise_prepare(struct nl_backend *be, const struct nl_op_desc
 /* Element `at` (counted from t->data) as a double, and back. */
 static inline double nl_ref_get(const nl_tensor *t, int64_t at)
 {
+    if (t->type == NL_BF16) return (double)nl_bf16_to_float(((const uint16_t *)t->data)[at]);
     return t->type == NL_F64 ? ((const double *)t->data)[at] : (double)((const float *)t->data)[at];
 }
 
 static inline void nl_ref_put(const nl_tensor *t, int64_t at, double value)
 {
-    if (t->type == NL_F64)
+    if (t->type == NL_BF16)
+        ((uint16_t *)t->data)[at] = nl_float_to_bf16((float)value);
+    else if (t->type == NL_F64)
         ((double *)t->data)[at] = value;
     else
         ((float *)t->data)[at] = (float)value;

@@ -8,6 +8,7 @@
 #include "src/core/memory.h"
 #include "src/core/rng.h"
 #include "src/graph/gradient.h"
+#include "src/graph/layers.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -150,6 +151,16 @@ static nl_status time_block(struct nl_run *run, struct nl_backend *be, struct nl
     return st;
 }
 
+/* The block between casts, where the precision asks for them. */
+static nl_status block_of(const struct nl_run *run, struct nl_graph *g,
+                          const struct nl_block_site *site, nl_value x, nl_value *z)
+{
+    if (run->settings.config.model.precision == NL_PRECISION_BF16) g->storage = NL_BF16;
+    NL_TRY(nl_layer_cast(g, "x", g->storage, x, &x));
+    NL_TRY(nl_block_append(g, site, x, z));
+    return nl_layer_cast(g, "z", g->type, *z, z);
+}
+
 static nl_status bench_block(struct nl_run *run)
 {
     struct nl_params params = {.list = NULL};
@@ -165,7 +176,7 @@ static nl_status bench_block(struct nl_run *run)
     nl_status st = nl_graph_new(NL_F32, &params, &g);
     if (st == NL_OK) g->training = (struct nl_training){.on = run->args.backward, .share = 1};
     if (st == NL_OK) st = nl_graph_input(g, 5, clip, &x);
-    if (st == NL_OK) st = nl_block_append(g, &site, x, &z);
+    if (st == NL_OK) st = block_of(run, g, &site, x, &z);
     if (st == NL_OK) st = time_block(run, &be, g, x, z);
     nl_graph_free(g);
     nl_params_clear(&params);

@@ -53,6 +53,9 @@ static int at_least_1(int n)
 /* What all commands of the demo have in common. */
 static nl_status write_config(const struct demo *d)
 {
+    static const char *const precisions[] = {
+        [NL_PRECISION_F32] = "f32", [NL_PRECISION_BF16] = "bf16", [NL_PRECISION_F64] = "f64"};
+    const struct nl_config *config = &d->run->settings.config;
     const int steps = d->epochs * (d->videos * NL_DEMO_CLASSES / BATCH);
     const int first = at_least_1(steps * 6 / 10), second = at_least_1(steps / 4);
     struct nl_file_write w;
@@ -61,8 +64,9 @@ static nl_status write_config(const struct demo *d)
     NL_TRY(nl_file_write_begin(&w, path));
     fprintf(w.file,
             "# A narrow network on clips of 8 frames of %d x %d pixels, made by `nonlocal demo`.\n"
-            "MODEL: {width: 8, num_classes: %d}\n",
-            NL_DEMO_SIDE, NL_DEMO_SIDE, NL_DEMO_CLASSES);
+            "MODEL: {width: 8, num_classes: %d, backend: %s, precision: %s}\n",
+            NL_DEMO_SIDE, NL_DEMO_SIDE, NL_DEMO_CLASSES, config->model.backend,
+            precisions[config->model.precision]);
     fprintf(w.file,
             "TRAIN: {crop_size: 64, jitter_scales: [64, 64], dropout_rate: 0, batch_size: %d,\n"
             "        num_gpus: 1, num_reader_threads: 2, learning_rate: 0.1, epoch: %d,\n"
@@ -121,9 +125,16 @@ static nl_status make_data(const struct demo *d)
     return nl_demo_data(&spec);
 }
 
-static nl_status train(struct demo *d, const char *kind, bool blocks)
+static nl_status add_common(struct demo *d)
 {
     NL_TRY(add(d, "--config=%s/config.yaml", d->folder));
+    if (!d->run->args.threads) return NL_OK;
+    return add(d, "--threads=%lld", (long long)d->run->args.threads);
+}
+
+static nl_status train(struct demo *d, const char *kind, bool blocks)
+{
+    NL_TRY(add_common(d));
     NL_TRY(add(d, "--set=TRAIN.filelist=%s/train.txt", d->folder));
     NL_TRY(add(d, "--set=VALID.filelist=%s/val.txt", d->folder));
     if (!blocks) NL_TRY(add(d, "--blocks={}"));
@@ -154,7 +165,7 @@ static nl_status read_top1(const char *path, double *top1)
 static nl_status evaluate(struct demo *d, const char *kind, const char *list, double *top1)
 {
     char path[WORD];
-    NL_TRY(add(d, "--config=%s/config.yaml", d->folder));
+    NL_TRY(add_common(d));
     NL_TRY(add(d, "--weights=%s/%s/NONLOCAL.safetensors", d->folder, kind));
     NL_TRY(add(d, "--filelist=%s/%s.txt", d->folder, list));
     NL_TRY(add(d, "--views=3x1"));
@@ -166,7 +177,7 @@ static nl_status evaluate(struct demo *d, const char *kind, const char *list, do
 
 static nl_status predict(struct demo *d)
 {
-    NL_TRY(add(d, "--config=%s/config.yaml", d->folder));
+    NL_TRY(add_common(d));
     NL_TRY(add(d, "--weights=%s/blocks/NONLOCAL.safetensors", d->folder));
     NL_TRY(add(d, "--views=3x1"));
     NL_TRY(add(d, "--infer_topk=3"));

@@ -9,7 +9,7 @@
 #include "src/app/viewspec.h"
 #include "src/core/log.h"
 #include "src/core/memory.h"
-#include "src/weights/half.h"
+#include "src/tensor/half.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,7 +1,9 @@
 #include "src/app/session.h"
 
 #include "src/app/load.h"
+#include "src/core/log.h"
 #include "src/core/memory.h"
+#include "src/tensor/half.h"
 
 #include <string.h>
 
@@ -13,12 +15,21 @@ static const char *backend_name(const struct nl_run *run)
     return name;
 }
 
+static void warn_of_emulation(const struct nl_run *run, const struct nl_backend *be)
+{
+    const char *why = NULL;
+    if (run->settings.config.model.precision != NL_PRECISION_BF16 || !be->ops->emulates) return;
+    if ((why = be->ops->emulates(be, NL_BF16)))
+        nl_warn("--precision=bf16 is emulated by backend %s, slower than f32: %s", be->ops->name,
+                why);
+}
+
 nl_status nl_open_backend(const struct nl_run *run, struct nl_backend *be)
 {
-    const struct nl_config *config = &run->settings.config;
-    NL_REQUIRE(config->model.precision != NL_PRECISION_BF16, NL_EUSAGE,
-               "--precision=bf16: no backend of this build computes in bf16; use f32");
-    if (nl_backend_open(backend_name(run), (int)run->args.threads, be) == NL_OK) return NL_OK;
+    if (nl_backend_open(backend_name(run), (int)run->args.threads, be) == NL_OK) {
+        warn_of_emulation(run, be);
+        return NL_OK;
+    }
     if (run->args.use_gpu == NL_GPU_TRUE)
         return nl_fail(NL_EUSAGE, "--use_gpu=True: %s; --use_gpu=False runs on the CPU",
                        nl_error());
@@ -115,19 +126,26 @@ static nl_status write_clips(struct nl_engine *engine, const float *clips)
     return st;
 }
 
+/* Element i of F32 or BF16 numbers. */
+static double narrow(const void *numbers, nl_type type, int64_t i)
+{
+    float value;
+    uint16_t half;
+    if (type == NL_BF16) {
+        memcpy(&half, (const char *)numbers + i * (int64_t)sizeof half, sizeof half);
+        return (double)nl_bf16_to_float(half);
+    }
+    memcpy(&value, (const char *)numbers + i * (int64_t)sizeof value, sizeof value);
+    return (double)value;
+}
+
 nl_status nl_engine_read(struct nl_engine *engine, nl_value v, double *out)
 {
     const nl_tensor *t = nl_graph_tensor(nl_plan_graph(engine->plan), v);
     const int64_t count = nl_tensor_count(t);
     NL_TRY(nl_plan_read(engine->plan, v, out));
-    const float *narrow = (const float *)(const void *)out;
-    /* Floats fill the front half of `out`; widened from the back, none is overwritten unread. */
-    if (t->type == NL_F32)
-        for (int64_t i = count - 1; i >= 0; i--) {
-            float value;
-            memcpy(&value, narrow + i, sizeof value);
-            out[i] = value;
-        }
+    /* Narrower numbers fill the front of `out`; widened from the back, none is overwritten unread. */
+    for (int64_t i = count - 1; t->type != NL_F64 && i >= 0; i--) out[i] = narrow(out, t->type, i);
     return NL_OK;
 }
 

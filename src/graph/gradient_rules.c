@@ -180,6 +180,12 @@ static nl_status map(const struct site *s)
     return give(s, NL_OP_MAP_DX, &s->node.attr, in, 2, 0);
 }
 
+static nl_status cast(const struct site *s)
+{
+    const union nl_attr attr = {.cast = {.type = tensor_of(s, s->node.in[0]).type}};
+    return give(s, NL_OP_CAST, &attr, &s->dy, 1, 0);
+}
+
 static nl_status mean(const struct site *s)
 {
     union nl_attr attr = {.mean = {.extent = {0}}};
@@ -242,6 +248,7 @@ nl_status nl_gradient_rule(struct nl_gradient *d, int node)
         [NL_OP_MAP] = map,           [NL_OP_OUTER_SUM] = outer_sum,
         [NL_OP_BN_FOLD] = bn_fold,   [NL_OP_BN_SUMS] = bn_sums,
         [NL_OP_MUL] = mul,           [NL_OP_CROSS_ENTROPY] = cross_entropy,
+        [NL_OP_CAST] = cast,
     };
     const struct site s = {.d = d,
                            .node = d->g->nodes[node],

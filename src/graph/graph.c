@@ -8,7 +8,7 @@
 nl_status nl_graph_new(nl_type type, struct nl_params *params, struct nl_graph **out)
 {
     NL_TRY(nl_calloc(1, sizeof **out, out));
-    (*out)->type = type;
+    (*out)->type = (*out)->storage = type;
     (*out)->params = params;
     return NL_OK;
 }
@@ -134,6 +134,8 @@ nl_status nl_graph_view(struct nl_graph *g, nl_value v, const nl_tensor *tensor,
     const int64_t at = of->offset + offset;
     const nl_tensor *whole = &g->values[of->base].tensor;
     char one[160], two[160];
+    NL_REQUIRE(tensor->type == whole->type, NL_ESHAPE, "a view of type %s of a value of type %s",
+               nl_type_name(tensor->type), nl_type_name(whole->type));
     NL_REQUIRE(at >= 0 && at + nl_tensor_span(tensor) <= nl_tensor_span(whole), NL_ESHAPE,
                "a view %s from element %lld reaches beyond %s",
                nl_tensor_text(tensor, one, sizeof one), (long long)at,

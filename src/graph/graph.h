@@ -60,7 +60,8 @@ struct nl_training {
 };
 
 struct nl_graph {
-    nl_type type; /* of all activations and parameters */
+    nl_type type;    /* of inputs and parameters, and of activations where nothing is cast */
+    nl_type storage; /* what builders cast activations to: `type` unless set otherwise */
     struct nl_training training;
     struct nl_params *params; /* borrowed */
     struct nl_node *nodes;

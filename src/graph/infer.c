@@ -26,6 +26,8 @@ static nl_status want_same(const nl_tensor *a, const nl_tensor *b, const char *w
     char one[TEXT], two[TEXT];
     NL_REQUIRE(nl_tensor_same_shape(a, b), NL_ESHAPE, "%s: shapes differ: %s and %s", what,
                nl_tensor_text(a, one, sizeof one), nl_tensor_text(b, two, sizeof two));
+    NL_REQUIRE(a->type == b->type, NL_ESHAPE, "%s: types differ: %s and %s", what,
+               nl_type_name(a->type), nl_type_name(b->type));
     return NL_OK;
 }
 
@@ -146,7 +148,7 @@ static nl_status infer_pairwise(struct nl_op_desc *d)
     const int64_t dim[4] = {q->dim[0], q->dim[1], q->dim[2], v->dim[3]};
     out_dense(d, 0, 4, dim);
     strides_in_order_of(&d->out[0], q);
-    if (d->attr.pairwise.row) out_dense(d, 1, 3, dim);
+    if (d->attr.pairwise.row) d->out[1] = nl_tensor_dense(nl_type_of_sums(q->type), 3, dim);
     return NL_OK;
 }
 
@@ -193,6 +195,12 @@ static nl_status infer_conv_fold(struct nl_op_desc *d)
     return NL_OK;
 }
 
+static nl_status infer_cast(struct nl_op_desc *d)
+{
+    d->out[0] = nl_tensor_dense(d->attr.cast.type, d->in[0].rank, d->in[0].dim);
+    return NL_OK;
+}
+
 /* The rules of gradients are in infer_gradient.c. */
 static nl_infer_rule *const rules[NL_N_OPS] = {
     [NL_OP_CONV] = infer_conv,
@@ -207,15 +215,18 @@ static nl_infer_rule *const rules[NL_N_OPS] = {
     [NL_OP_PRODUCT] = infer_product,
     [NL_OP_OUTER_SUM] = infer_outer_sum,
     [NL_OP_MAP] = infer_same,
+    [NL_OP_CAST] = infer_cast,
     [NL_OP_BN_FOLD] = infer_bn_fold,
     [NL_OP_CONV_FOLD] = infer_conv_fold,
 };
 
-/* Labels and indices are no numbers to compute with; vectors of statistics are F64 everywhere. */
+/* Labels and indices are no numbers to compute with; vectors of statistics are F64 everywhere;
+ * parameters beside BF16 activations are F32. */
 static bool may_differ(const nl_tensor *t, const nl_tensor *first)
 {
     return t->type == NL_U8 || t->type == NL_I64 || (t->type == NL_F64 && t->rank == 1) ||
-           (first->type == NL_F64 && first->rank == 1);
+           (first->type == NL_F64 && first->rank == 1) ||
+           (t->type == NL_F32 && first->type == NL_BF16);
 }
 
 nl_status nl_infer(struct nl_op_desc *desc, int *n_out)

@@ -85,8 +85,9 @@ static nl_status infer_conv_dw(struct nl_op_desc *d)
     NL_TRY(rank_of(&d->in[1], 5, "dy"));
     const int64_t filters = d->in[1].dim[4];
     const int64_t dim[5] = {filters, kernel[0], kernel[1], kernel[2], d->in[0].dim[4]};
-    d->out[0] = nl_tensor_dense(d->in[0].type, 5, dim);
-    if (d->attr.conv.bias) d->out[1] = nl_tensor_dense(d->in[0].type, 1, &filters);
+    const nl_type type = nl_type_of_sums(d->in[0].type);
+    d->out[0] = nl_tensor_dense(type, 5, dim);
+    if (d->attr.conv.bias) d->out[1] = nl_tensor_dense(type, 1, &filters);
     return NL_OK;
 }
 

@@ -117,3 +117,11 @@ nl_status nl_layer_pool(struct nl_graph *g, nl_op op, const char *name, const in
     memcpy(attr.pool.stride, stride, sizeof attr.pool.stride);
     return nl_graph_append(g, op, name, &attr, &x, 1, y);
 }
+
+nl_status nl_layer_cast(struct nl_graph *g, const char *name, nl_type type, nl_value x, nl_value *y)
+{
+    const union nl_attr attr = {.cast = {.type = type}};
+    *y = x;
+    if (nl_graph_tensor(g, x)->type == type) return NL_OK;
+    return nl_graph_append(g, NL_OP_CAST, name, &attr, &x, 1, y);
+}

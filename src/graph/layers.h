@@ -40,6 +40,10 @@ nl_status nl_layer_affine(struct nl_graph *g, const char *name, const char *scal
 nl_status nl_layer_relu(struct nl_graph *g, const char *name, nl_value x, nl_value *y);
 nl_status nl_layer_add(struct nl_graph *g, const char *name, nl_value x0, nl_value x1, nl_value *y);
 
+/* x in another type; x itself where it has that already. */
+nl_status nl_layer_cast(struct nl_graph *g, const char *name, nl_type type, nl_value x,
+                        nl_value *y);
+
 /* op is NL_OP_MAX_POOL or NL_OP_AVG_POOL. */
 nl_status nl_layer_pool(struct nl_graph *g, nl_op op, const char *name, const int *kernel,
                         const int *stride, nl_value x, nl_value *y);

@@ -1,5 +1,6 @@
 #include "src/core/memory.h"
 #include "src/graph/plan_inside.h"
+#include "src/tensor/half.h"
 
 #include <math.h>
 #include <time.h>
@@ -51,6 +52,12 @@ nl_status nl_plan_run(struct nl_plan *plan, double *milliseconds)
     return nl_backend_sync(plan->be);
 }
 
+static double number(const void *host, nl_type type, size_t i)
+{
+    if (type == NL_BF16) return (double)nl_bf16_to_float(((const uint16_t *)host)[i]);
+    return type == NL_F64 ? ((const double *)host)[i] : (double)((const float *)host)[i];
+}
+
 /* Whether all of a value's numbers are finite. */
 static nl_status look_at(struct nl_plan *plan, nl_value v, bool *finite)
 {
@@ -58,13 +65,13 @@ static nl_status look_at(struct nl_plan *plan, nl_value v, bool *finite)
     size_t bytes;
     void *host = NULL;
     *finite = true;
-    if (t.type != NL_F32 && t.type != NL_F64) return NL_OK;
+    if (t.type != NL_F32 && t.type != NL_F64 && t.type != NL_BF16) return NL_OK;
     NL_TRY(nl_tensor_bytes(&t, &bytes));
     NL_TRY(nl_alloc(bytes, &host));
     const nl_status st = plan->be->ops->memory->copy(plan->be, host, t.data, bytes, NL_TO_HOST);
     const size_t count = bytes / nl_type_size(t.type);
     for (size_t i = 0; st == NL_OK && *finite && i < count; i++)
-        *finite = isfinite(t.type == NL_F64 ? ((double *)host)[i] : (double)((float *)host)[i]);
+        *finite = isfinite(number(host, t.type, i));
     nl_free(host);
     return st;
 }

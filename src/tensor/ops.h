@@ -5,7 +5,11 @@
  * absent when its rank is 0. Types: all tensors of one op have one type (F32; F64 on ref), but for
  * labels (I64), indices (U8), and the statistics of a batch and what is made of them ([C]: mean,
  * variance, a, b, da, db, p, q), which are F64, since their differences are what counts.
- * Sums: F32 products accumulate in float, means and statistics in double.
+ * BF16: activations and their gradients may be BF16, all of one op alike; what is beside them is
+ * F32 then: filters, biases, scales and offsets, dw and dbias, row of pairwise. Each output is
+ * rounded once, to nearest, ties to even. Filters, and affinities before they weigh values, may be
+ * rounded to BF16 before they are multiplied. cast leads from and to BF16; no other op mixes.
+ * Sums: F32 and BF16 products accumulate in float, means and statistics in double.
  *
  * conv       x [N,T,H,W,C], w [K,kt,kh,kw,C] dense, bias [K], residual like y -> y [N,T',H',W',K]
  *            y = act(sum_{dt,dh,dw,c} x[n, t*st+dt-pt, h*sh+dh-ph, w*sw+dw-pw, c] w[k,dt,dh,dw,c]
@@ -32,6 +36,7 @@
  * product    a [B0,B1,m,k], b [B0,B1,k,n] -> c [B0,B1,m,n], any strides:  c = scale * a b.
  * outer_sum  a [B0,B1,m,1], b [B0,B1,n,1] -> c [B0,B1,m,n]:  c_ij = a_i + b_j.
  * map        y = f(x) * scale elementwise, any rank, any strides. y == x is allowed. attr.map.
+ * cast       y = x in the type attr.cast.type, F32 or BF16.
  * bn_fold    all [C]: a = gamma / sqrt(variance + epsilon), b = beta - mean * a (in double).
  * conv_fold  w [K,...,C], bias [K] or absent, a, b [K]: w' = w * a[k], bias' = bias * a + b (in
  *            double).
@@ -123,6 +128,9 @@ union nl_attr {
         nl_affinity f;
         double scale;
     } map;
+    struct {
+        nl_type type;
+    } cast;
     struct {
         double epsilon;
     } bn_fold;

@@ -18,6 +18,11 @@ const char *nl_type_name(nl_type type)
     return names[type];
 }
 
+nl_type nl_type_of_sums(nl_type type)
+{
+    return type == NL_BF16 ? NL_F32 : type;
+}
+
 nl_tensor nl_tensor_dense(nl_type type, int rank, const int64_t *dim)
 {
     nl_tensor t = {.type = type, .rank = rank};

@@ -27,6 +27,10 @@ typedef struct nl_tensor {
 size_t nl_type_size(nl_type type);      /* bytes of one element */
 const char *nl_type_name(nl_type type); /* "f32", ... */
 
+/* What parameters, sums and gradients of parameters have where activations have `type`: F32 for
+ * BF16, else the same. */
+nl_type nl_type_of_sums(nl_type type);
+
 /* Dense, last axis fastest, no data. */
 nl_tensor nl_tensor_dense(nl_type type, int rank, const int64_t *dim);
 

@@ -2,7 +2,7 @@
 
 #include "src/core/memory.h"
 #include "src/core/text.h"
-#include "src/weights/half.h"
+#include "src/tensor/half.h"
 #include "src/weights/state_build.h"
 
 #include <inttypes.h>

@@ -13,6 +13,15 @@ static inline float nl_bf16_to_float(uint16_t half)
     return value;
 }
 
+/* Rounded to nearest, ties to even; too large becomes infinite. */
+static inline uint16_t nl_float_to_bf16(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    if (value != value) return (uint16_t)(bits >> 16 | 0x40); /* NaN stays one */
+    return (uint16_t)((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
+}
+
 /* IEEE binary16: 1 sign, 5 exponent (bias 15), 10 fraction bits. */
 static inline float nl_f16_to_float(uint16_t half)
 {
