@@ -38,14 +38,82 @@ check() {
 check || fail "sound lists have faults: $(cat "$folder/out")"
 head -1 "$folder/one/train.txt" >>"$folder/one/val.txt"
 echo "$folder/none.mp4 1" >>"$folder/one/val.txt"
-check --bad="$folder/bad.txt" && fail "faults are not found"
+check --bad="$folder/bad.txt" --json="$folder/lines" && fail "faults are not found"
 grep -q 'val.txt:8: .*none.mp4: No such file' "$folder/out" || fail "a missing video is not named"
 grep -q 'is in .*train.txt:1 too' "$folder/out" || fail "a video in two splits is not named"
 grep -q '2 faults' "$folder/out" || fail "not two faults"
 test "$(cat "$folder/bad.txt")" = "$folder/none.mp4 1" || fail "--bad writes other lines"
+lines=$(grep -c . "$folder/lines")
+test "$lines" = 32 || fail "--json: $lines lines, want 32"
+grep '"frames": *6' "$folder/lines" | grep '"width": *48' | grep '"short": *true' |
+    grep -q '"label": *[0-2]' || fail "--json: no video with its size and label"
+grep '/none.mp4"' "$folder/lines" | grep '"line": *8' | grep -q '"error": *"[^"]*No such file' ||
+    fail "--json does not say what is wrong"
+grep -c '"also_in"' "$folder/lines" | grep -qx 2 ||
+    fail "--json: not both lines of a video in two lists"
+check "$folder/one/train.txt" --json="$folder/one/train.txt" && fail "a list is written over"
 sed 's/ 2$/ 3/' "$folder/one/train.txt" >"$folder/off.txt"
 check "$folder/off.txt" && fail "a label out of range passes"
 grep -q 'label 3, want 0 to 2' "$folder/out" || fail "no line about the label"
+
+# Without videos to test the configuration is one, and validation's videos are tested.
+make_list --to="$folder/four" --split=80,20,0 || fail "no test videos: $(cat "$folder/out")"
+"$program" check-data --config="$folder/four/config.yaml" >"$folder/out" 2>&1 ||
+    fail "no test videos: $(cat "$folder/out")"
+grep -q '^30 videos: 0 faults' "$folder/out" || fail "no test videos: $(tail -1 "$folder/out")"
+
+# Kinetics' files: quotes, any order of columns, videos in folders of labels, outside, missing.
+kinetics=$folder/kinetics
+mkdir -p "$kinetics/air drumming" "$kinetics/playing_cards"
+for name in 'air drumming/-Abc_000003_000013' 'playing_cards/x_y_000120_000130' \
+    flat_000000_000010; do
+    cp "$folder/videos/a/0.mp4" "$kinetics/$name.mp4"
+done
+printf '%s\n' label,youtube_id,time_start,time_end,split,is_cc '"air drumming",-Abc,3,13,train,0' \
+    'zumba,gone,5,15,train,1' 'playing cards,x_y,120,130,train,0' >"$folder/train.csv"
+printf '%s\r\n' split,time_end,time_start,youtube_id,label 'validate,10,0,flat,"abseiling"' \
+    >"$folder/val.csv"
+# kinetics FLAG...: make-list of them
+kinetics() {
+    rm -rf "$folder/lists"
+    "$program" make-list "$kinetics" "$@" --to="$folder/lists" >"$folder/out" 2>&1
+}
+kinetics "$folder/train.csv" "$folder/val.csv" || fail "Kinetics: $(cat "$folder/out")"
+grep -q '1 of 4 videos are not there' "$folder/out" || fail "Kinetics: no count of missing videos"
+printf '%s\n' "$kinetics/air drumming/-Abc_000003_000013.mp4 1" \
+    "$kinetics/playing_cards/x_y_000120_000130.mp4 2" | cmp -s - "$folder/lists/train.txt" ||
+    fail "Kinetics: train.txt: $(cat "$folder/lists/train.txt")"
+echo "$kinetics/flat_000000_000010.mp4 0" | cmp -s - "$folder/lists/val.txt" ||
+    fail "Kinetics: val.txt: $(cat "$folder/lists/val.txt")"
+tr -d '\n' <"$folder/lists/labels.json" |
+    grep -q '\["abseiling", *"air drumming", *"playing cards", *"zumba"\]' ||
+    fail "Kinetics: labels.json"
+"$program" check-data --config="$folder/lists/config.yaml" >"$folder/out" 2>&1 ||
+    fail "Kinetics: $(cat "$folder/out")"
+
+# csv_refused WORDS LINE...
+csv_refused() {
+    words=$1
+    shift
+    printf '%s\n' "$@" >"$folder/wrong.csv"
+    kinetics "$folder/wrong.csv" && fail "$words: exit 0"
+    grep '^nonlocal make-list: ' "$folder/out" | grep -q "wrong.csv:$words" ||
+        fail "no line with $words: $(cat "$folder/out")"
+}
+header=label,youtube_id,time_start,time_end,split
+csv_refused '1: no column label' youtube_id,time_start,time_end,split
+csv_refused '3: 2 columns, none of them time_start' $header 'a,b,1,2,train' 'a,b'
+csv_refused '2: split "maybe"; want train, val or test' $header 'a,b,1,2,maybe'
+csv_refused '2: time_start "-1"; want seconds' $header 'a,b,-1,2,train'
+csv_refused '2: time_end "1234567"; want seconds' $header 'a,b,1,1234567,train'
+csv_refused '2: youtube_id "../b" is no name' $header 'a,../b,1,2,train'
+csv_refused '2: quotes that do not end' $header '"a,b,1,2,train'
+csv_refused ' no videos' $header
+printf '%s\n' $header 'a,b,1,2,train' >"$folder/none.csv"
+kinetics "$folder/none.csv" && fail "Kinetics: no video is there"
+grep -q 'none of the 1 videos, such as b_000001_000002.mp4' "$folder/out" ||
+    fail "Kinetics: none there"
+kinetics "$folder/train.csv" --split=1,1,1 && fail "Kinetics: --split is taken"
 
 test $failed = 0 && echo "make-list, check-data: all of it holds"
 exit $failed

@@ -129,7 +129,7 @@ refused 2 'an empty list' --set TRAIN.filelist="$folder/empty.txt"
 refused 1 'No such file' --set TRAIN.filelist="$folder/none.txt"
 # A list of this text is refused with these words.
 list_refused() {
-    printf "$2" >"$folder/wrong.txt"
+    printf '%b' "$2" >"$folder/wrong.txt"
     refused 2 "wrong.txt:$1" --set TRAIN.filelist="$folder/wrong.txt"
 }
 list_refused '2: label 3, want 0 to 2$' 'a.npy 0\nb.npy 3\n'
@@ -204,8 +204,8 @@ done
 # Validation needs memory beside the step's, and the forecast counts it.
 forecast() {
     : >"$folder/log"
-    train "$folder/forecast" --epoch=1 --set VALID.crop_size=96 --set "VALID.jitter_scales=[96, 96]" \
-        --set TRAIN.max_bad_videos=1 "$@"
+    train "$folder/forecast" --epoch=1 --set TRAIN.max_bad_videos=1 \
+        --set VALID.crop_size=96 --set "VALID.jitter_scales=[96, 96]" "$@"
     rm -r "$folder/forecast"
     sed -n 's/^memory: \([0-9]*\) MiB.*/\1/p' "$folder/log"
 }

@@ -3,7 +3,9 @@
 #include "src/app/command.h"
 #include "src/app/crew.h"
 #include "src/app/inputs.h"
+#include "src/app/json_text.h"
 #include "src/app/lists.h"
+#include "src/app/outputs.h"
 #include "src/app/signals.h"
 #include "src/app/table.h"
 #include "src/core/file.h"
@@ -18,6 +20,7 @@ struct finding {
     nl_status status;
     char *message;
     struct nl_video_info info;
+    int twin; /* a line of another list with the same video; -1: none */
 };
 
 struct checking {
@@ -55,6 +58,8 @@ static nl_status read_list(struct checking *c, const char *list)
 {
     const int before = c->inputs.count;
     struct nl_inputs one = {.list = NULL};
+    NL_TRY(nl_is_no_input("--json", c->run->args.json, list));
+    NL_TRY(nl_is_no_input("--bad", c->run->args.bad, list));
     NL_TRY(nl_inputs_add_list(&one, list));
     nl_status st = NL_OK;
     if (one.list[0].columns == 2) {
@@ -78,13 +83,13 @@ static nl_status read_lists(struct checking *c)
                                config->test.sampling.filelist};
     for (int i = 0; i < c->run->args.n_rest; i++) NL_TRY(read_list(c, c->run->args.rest[i]));
     for (size_t i = 0; c->run->args.n_rest == 0 && i < NL_COUNT(own); i++)
-        NL_TRY(read_list(c, own[i]));
+        if (i == 0 || strcmp(own[i], own[i - 1]) != 0) NL_TRY(read_list(c, own[i]));
     return NL_OK;
 }
 
 struct place {
     const char *path, *list;
-    int line;
+    int index;
 };
 
 static int by_path(const void *a, const void *b)
@@ -100,13 +105,15 @@ static nl_status check_splits(struct checking *c)
     struct place *places = NULL;
     NL_TRY(nl_calloc((size_t)c->inputs.count, sizeof *places, &places));
     for (int i = 0; i < c->inputs.count; i++)
-        places[i] = (struct place){c->inputs.list[i].path, c->lists[i], c->inputs.list[i].line};
+        places[i] = (struct place){c->inputs.list[i].path, c->lists[i], i};
     qsort(places, (size_t)c->inputs.count, sizeof *places, by_path);
     for (int i = 1; i < c->inputs.count; i++) {
         if (strcmp(places[i].path, places[i - 1].path) != 0 || places[i].list == places[i - 1].list)
             continue;
-        printf("%s:%d: %s is in %s:%d too\n", places[i].list, places[i].line, places[i].path,
-               places[i - 1].list, places[i - 1].line);
+        c->found[places[i].index].twin = places[i - 1].index;
+        c->found[places[i - 1].index].twin = places[i].index;
+        printf("%s:%d: %s is in %s:%d too\n", places[i].list, c->inputs.list[places[i].index].line,
+               places[i].path, places[i - 1].list, c->inputs.list[places[i - 1].index].line);
         c->bad++;
     }
     nl_free(places);
@@ -136,6 +143,47 @@ static nl_status write_bad(const struct checking *c)
             fprintf(w.file, "%s %lld\n", c->inputs.list[i].path,
                     (long long)c->inputs.list[i].label);
     return nl_file_write_commit(&w);
+}
+
+/* A video that can be read, and what is wrong with one that cannot. */
+static json_t *json_of_finding(const struct checking *c, const struct finding *f)
+{
+    const struct nl_video_info *info = &f->info;
+    if (f->status != NL_OK) return json_pack("{s:o}", "error", nl_json_text(f->message));
+    return json_pack("{s:I, s:i, s:i, s:f, s:b}", "frames", (json_int_t)info->frames, "width",
+                     info->width, "height", info->height, "fps", info->fps, "short",
+                     info->frames < c->need);
+}
+
+/* Line `i` of the lists. */
+static json_t *json_of(const struct checking *c, int i)
+{
+    const struct nl_input *input = &c->inputs.list[i];
+    const struct finding *f = &c->found[i];
+    json_t *line = json_of_finding(c, f);
+    json_object_set_new(line, "list", nl_json_text(c->lists[i]));
+    json_object_set_new(line, "line", json_integer(input->line));
+    json_object_set_new(line, "video", nl_json_text(input->path));
+    if (input->label >= 0)
+        json_object_set_new(line, "label", json_integer((json_int_t)input->label));
+    if (f->twin < 0) return line;
+    json_object_set_new(line, "also_in",
+                        json_pack("{s:o, s:i}", "list", nl_json_text(c->lists[f->twin]), "line",
+                                  c->inputs.list[f->twin].line));
+    return line;
+}
+
+static nl_status write_json(const struct checking *c)
+{
+    struct nl_file_write w;
+    nl_status st = NL_OK;
+    if (!c->run->args.json) return NL_OK;
+    NL_TRY(nl_file_write_begin(&w, c->run->args.json));
+    for (int i = 0; st == NL_OK && i < c->inputs.count; i++)
+        st = nl_json_line(json_of(c, i), w.file);
+    if (st == NL_OK) return nl_file_write_commit(&w);
+    nl_file_write_abort(&w);
+    return st;
 }
 
 static nl_status print_classes(const struct checking *c)
@@ -182,6 +230,7 @@ static nl_status check(struct checking *c)
     c->need = (int64_t)s->video_length * s->sample_rate;
     NL_TRY(read_lists(c));
     NL_TRY(nl_calloc((size_t)c->inputs.count, sizeof *c->found, &c->found));
+    for (int i = 0; i < c->inputs.count; i++) c->found[i].twin = -1;
     nl_progress_begin(&progress, "videos", c->inputs.count, c->run->args.log_interval);
     const int threads = c->run->args.threads ? (int)c->run->args.threads : 2;
     NL_TRY(nl_crew_run(&(struct nl_crew_task){.items = c->inputs.count,
@@ -192,6 +241,7 @@ static nl_status check(struct checking *c)
     print_findings(c);
     NL_TRY(check_splits(c));
     NL_TRY(write_bad(c));
+    NL_TRY(write_json(c));
     NL_TRY(print_classes(c));
     print_sizes(c);
     printf("%d videos: %d faults, %d shorter than a clip of %lld frames\n", c->inputs.count, c->bad,

@@ -1,6 +1,8 @@
-/* `nonlocal make-list`: lists, labels and a configuration fragment from a folder per class. */
+/* `nonlocal make-list`: lists, labels and a configuration fragment from a folder per class, or from
+ * a folder of Kinetics' videos and its CSV files. */
 #include "src/app/command.h"
 #include "src/app/inputs.h"
+#include "src/app/kinetics.h"
 #include "src/app/outputs.h"
 #include "src/core/file.h"
 #include "src/core/log.h"
@@ -10,6 +12,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -120,6 +123,79 @@ static nl_status add_class(struct listing *l, int label)
     return NL_OK;
 }
 
+/* --- Kinetics -------------------------------------------------------------------------------- */
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* The labels of all files, sorted: with all of Kinetics-400 its 400 in their usual order. */
+static nl_status name_classes(struct listing *l, const struct nl_kinetics *rows)
+{
+    const char **names = NULL;
+    nl_status st = nl_calloc((size_t)rows->count, sizeof(const char *), &names);
+    if (st == NL_OK) st = nl_calloc((size_t)rows->count, sizeof *l->classes, &l->classes);
+    for (int i = 0; st == NL_OK && i < rows->count; i++) names[i] = rows->list[i].label;
+    if (st == NL_OK) qsort(names, (size_t)rows->count, sizeof(const char *), by_name);
+    for (int i = 0; st == NL_OK && i < rows->count; i++) {
+        if (i && strcmp(names[i], names[i - 1]) == 0) continue;
+        st = nl_copy_text(names[i], &l->classes[l->n_classes]);
+        l->n_classes += st == NL_OK;
+    }
+    nl_free(names);
+    return st;
+}
+
+/* The video in the folder of its label, with spaces or underscores, or in no folder of its own. */
+static bool find_video(const struct listing *l, const struct nl_kinetics_row *row,
+                       char path[PATH_BYTES])
+{
+    const int at = snprintf(path, PATH_BYTES, "%.3500s/", l->from);
+    char *rest = path + at;
+    const size_t room = PATH_BYTES - (size_t)at;
+    snprintf(rest, room, "%s/%s", row->label, row->file);
+    if (access(path, F_OK) == 0) return true;
+    for (char *c = rest; *c; c++)
+        if (*c == ' ') *c = '_';
+    if (access(path, F_OK) == 0) return true;
+    snprintf(rest, room, "%s", row->file);
+    return access(path, F_OK) == 0;
+}
+
+static nl_status add_row(struct listing *l, const struct nl_kinetics_row *row)
+{
+    char path[PATH_BYTES];
+    char **class =
+        bsearch(&row->label, l->classes, (size_t)l->n_classes, sizeof *l->classes, by_name);
+    if (!find_video(l, row, path)) return NL_OK;
+    nl_text_add(&l->text[row->split], "%s %d\n", path, (int)(class - l->classes));
+    l->count[row->split]++;
+    return NL_OK;
+}
+
+static nl_status list_kinetics(struct listing *l)
+{
+    struct nl_kinetics rows = {.list = NULL};
+    const struct nl_flags *args = &l->run->args;
+    nl_status st = NL_OK;
+    for (int i = 1; st == NL_OK && i < args->n_rest; i++)
+        st = nl_kinetics_read(&rows, args->rest[i]);
+    if (st == NL_OK) st = name_classes(l, &rows);
+    for (int i = 0; st == NL_OK && i < rows.count; i++) st = add_row(l, &rows.list[i]);
+    const int64_t found = l->count[0] + l->count[1] + l->count[2];
+    if (st == NL_OK && found == 0)
+        st = nl_fail(NL_EIO, "%s: none of the %d videos, such as %s, in it or in folders of labels",
+                     l->from, rows.count, rows.list[0].file);
+    if (st == NL_OK && found < rows.count)
+        nl_warn("%s: %lld of %d videos are not there", l->from, (long long)(rows.count - found),
+                rows.count);
+    nl_kinetics_clear(&rows);
+    return st;
+}
+
+/* --- files ----------------------------------------------------------------------------------- */
+
 static nl_status write_file(const struct listing *l, const char *name, const char *text)
 {
     char path[PATH_BYTES];
@@ -162,22 +238,31 @@ static nl_status write_config(const struct listing *l)
                 "# Of %s. Use with --config, or copy into a configuration.\nMODEL:\n"
                 "  num_classes: %d\n",
                 l->from, l->n_classes);
+    const int test = l->count[2] ? 2 : 1; /* what is validated on where nothing is left to test */
     for (int i = 0; i < SPLITS; i++)
-        nl_text_add(&text, "%s:\n  filelist: \"%s/%s.txt\"\n", sections[i], l->to, split_names[i]);
-    nl_text_add(&text, "  dataset_size: %lld\nINFER:\n  kinetics_labels: \"%s/labels.json\"\n",
-                (long long)l->count[2], l->to);
+        nl_text_add(&text, "%s:\n  filelist: \"%s/%s.txt\"\n", sections[i], l->to,
+                    split_names[i < 2 ? i : test]);
+    if (l->count[test]) nl_text_add(&text, "  dataset_size: %lld\n", (long long)l->count[test]);
+    nl_text_add(&text, "INFER:\n  kinetics_labels: \"%s/labels.json\"\n", l->to);
     nl_status st = nl_text_check(&text);
     if (st == NL_OK) st = write_file(l, "config.yaml", text.data);
     nl_text_clear(&text);
     return st;
 }
 
+static nl_status list_folders(struct listing *l)
+{
+    NL_TRY(read_split(l->run->args.split, l->share));
+    NL_TRY(find_classes(l));
+    for (int i = 0; i < l->n_classes; i++) NL_TRY(add_class(l, i));
+    return NL_OK;
+}
+
 static nl_status make(struct listing *l)
 {
     char name[32];
-    NL_TRY(find_classes(l));
+    NL_TRY(l->run->args.n_rest == 1 ? list_folders(l) : list_kinetics(l));
     NL_TRY(nl_folder_ready("--to", l->to));
-    for (int i = 0; i < l->n_classes; i++) NL_TRY(add_class(l, i));
     for (int i = 0; i < SPLITS; i++) {
         NL_TRY(nl_text_check(&l->text[i]));
         snprintf(name, sizeof name, "%s.txt", split_names[i]);
@@ -194,11 +279,12 @@ static nl_status make(struct listing *l)
 nl_status nl_cmd_make_list(struct nl_run *run)
 {
     struct listing l = {.run = run, .to = run->args.to};
-    NL_REQUIRE(run->args.n_rest == 1 && l.to, NL_EUSAGE,
-               "want a folder of a folder per class, and --to=FOLDER");
+    NL_REQUIRE(run->args.n_rest >= 1 && l.to, NL_EUSAGE,
+               "want a folder of videos, Kinetics' CSV files if it is that, and --to=FOLDER");
+    NL_REQUIRE(run->args.n_rest == 1 || !run->args.split, NL_EUSAGE,
+               "--split: the CSV files say what each video is for");
     l.from = run->args.rest[0];
-    nl_status st = read_split(run->args.split, l.share);
-    if (st == NL_OK) st = make(&l);
+    const nl_status st = make(&l);
     for (int i = 0; i < l.n_classes; i++) nl_free(l.classes[i]);
     for (int i = 0; i < SPLITS; i++) nl_text_clear(&l.text[i]);
     nl_free(l.classes);

@@ -26,8 +26,8 @@ static bool is_from_checkpoint(const struct nl_run *run, const char *key)
     return nl_settings_origin(&run->settings, key) == NL_BY_CHECKPOINT;
 }
 
-/* --scale_lr: the configured rate and boundaries were meant for the file's or original's batch. Those
- * of a checkpoint were scaled before. */
+/* --scale_lr: the configured rate and boundaries were meant for the file's or original's batch.
+ * Those of a checkpoint were scaled before. */
 static void scale_rate(struct nl_run *run)
 {
     enum { PUBLISHED = 64 };

@@ -65,6 +65,7 @@ static const struct nl_flag flags[] = {
     FIELD("views", TEXT, PREDICT | CLIP | BENCH | EVAL, views,
           "TxS: temporal positions and crops; default 10x3"),
     FIELD("json", PATH, PREDICT, json, "file for one JSON object a video"),
+    FIELD("json", PATH, CHECK_DATA, json, "file for one JSON object a line of the lists"),
     FIELD("json", SWITCH, BENCH, bare_json, "nothing but the line of JSON"),
     KEY("batch_size", KEY, PREDICT, "INFER.batch_size",
         "the original's; views are batched by position here"),

@@ -1,7 +1,7 @@
 nonlocal_SOURCES += %D%/main.c %D%/command.h %D%/args.c %D%/flags.c %D%/flags.h %D%/signals.c %D%/signals.h %D%/waiting.c %D%/waiting.h \
 	%D%/table.c %D%/table.h %D%/progress.c %D%/progress.h %D%/netinfo.c %D%/netinfo.h \
 	%D%/labels.c %D%/labels.h %D%/kinetics400.def %D%/inputs.c %D%/inputs.h \
-	%D%/result.c %D%/result.h %D%/viewspec.c %D%/viewspec.h \
+	%D%/result.c %D%/result.h %D%/json_text.c %D%/json_text.h %D%/viewspec.c %D%/viewspec.h \
 	%D%/session.c %D%/session.h %D%/trainer.c %D%/trainer.h %D%/schedule.c %D%/schedule.h %D%/load.c %D%/load.h \
 	%D%/cmd_predict.c %D%/cmd_forward.c %D%/cmd_clip.c %D%/cmd_init.c %D%/cmd_convert.c \
 	%D%/cmd_info.c %D%/cmd_bench.c %D%/bench_data.c %D%/bench_data.h \
@@ -10,4 +10,4 @@ nonlocal_SOURCES += %D%/main.c %D%/command.h %D%/args.c %D%/flags.c %D%/flags.h 
 	%D%/events.c %D%/events.h %D%/cmd_train.c %D%/cmd_eval.c %D%/eval.h %D%/eval_journal.c %D%/eval_report.c \
 	%D%/eval_rescore.c %D%/lists.c %D%/lists.h %D%/outputs.c %D%/outputs.h %D%/jobs.c %D%/jobs.h \
 	%D%/crew.c %D%/crew.h %D%/demo_scene.c %D%/demo_scene.h %D%/demo_data.c %D%/demo_data.h \
-	%D%/cmd_demo.c %D%/cmd_make_list.c %D%/cmd_check_data.c %D%/cmd_prepare.c %D%/reencode.c %D%/reencode.h
+	%D%/cmd_demo.c %D%/cmd_make_list.c %D%/kinetics.c %D%/kinetics.h %D%/cmd_check_data.c %D%/cmd_prepare.c %D%/reencode.c %D%/reencode.h

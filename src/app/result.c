@@ -1,9 +1,9 @@
 #include "src/app/result.h"
 
+#include "src/app/json_text.h"
 #include "src/app/table.h"
 #include "src/core/memory.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,35 +47,6 @@ nl_status nl_result_print(const struct nl_result *result, const struct nl_labels
     return st;
 }
 
-/* Length of the UTF-8 character at `text`, 0 where there is none. */
-static int utf8_length(const unsigned char *text)
-{
-    const int more = text[0] < 0x80                      ? 0
-                     : text[0] >= 0xC2 && text[0] < 0xE0 ? 1
-                     : text[0] >= 0xE0 && text[0] < 0xF0 ? 2
-                     : text[0] >= 0xF0 && text[0] < 0xF5 ? 3
-                                                         : -1;
-    for (int i = 1; i <= more; i++)
-        if ((text[i] & 0xC0) != 0x80) return 0;
-    return more + 1;
-}
-
-static json_t *text_of(const char *bytes)
-{
-    json_t *whole = json_string(bytes);
-    if (whole) return whole;
-    struct nl_text mended = {.data = NULL};
-    for (const unsigned char *c = (const unsigned char *)bytes; *c;) {
-        const int length = utf8_length(c);
-        nl_text_add(&mended, "%.*s", length ? length : 3,
-                    length ? (const char *)c : "\xEF\xBF\xBD");
-        c += length ? length : 1;
-    }
-    whole = json_string(mended.data ? mended.data : "");
-    nl_text_clear(&mended);
-    return whole ? whole : json_string("?"); /* surrogates: no UTF-8 either */
-}
-
 nl_status nl_result_json(const struct nl_result *result, const struct nl_labels *labels, int k,
                          FILE *out)
 {
@@ -86,15 +57,11 @@ nl_status nl_result_json(const struct nl_result *result, const struct nl_labels 
     json_t *list = json_array();
     for (int i = 0; i < k; i++)
         json_array_append_new(list, json_pack("{s:i, s:o, s:f}", "class", top[i], "label",
-                                              text_of(nl_label(labels, top[i], name)),
+                                              nl_json_text(nl_label(labels, top[i], name)),
                                               "probability", result->probability[top[i]]));
-    json_t *line = json_pack("{s:o, s:I, s:i, s:s, s:o}", "video", text_of(result->video), "frames",
-                             (json_int_t)result->frames, "views", result->views, "backend",
-                             result->backend, "top", list);
+    json_t *line = json_pack("{s:o, s:I, s:i, s:s, s:o}", "video", nl_json_text(result->video),
+                             "frames", (json_int_t)result->frames, "views", result->views,
+                             "backend", result->backend, "top", list);
     nl_free(top);
-    NL_REQUIRE(line, NL_ENOMEM, "out of memory for a JSON line");
-    json_dumpf(line, out, JSON_COMPACT);
-    fputc('\n', out);
-    json_decref(line);
-    return NL_OK;
+    return nl_json_line(line, out);
 }
