@@ -12,15 +12,15 @@
 #include <string.h>
 
 /* clang-format off: it breaks descriptions in braces oddly */
-#define CONV(st, sh, sw, pt, ph, pw, relu)                                                         \
+#define CONV(st, sh, sw, pt, ph, pw, act)                                                          \
     NL_OP_CONV,                                                                                    \
     {                                                                                              \
-        .conv = { {st, sh, sw}, {pt, ph, pw}, relu, false, {0} }                                   \
+        .conv = {.stride = {st, sh, sw}, .pad = {pt, ph, pw}, .relu = act }                        \
     }
 #define CONV_DX(sh, sw, ph, pw, t, h, w)                                                           \
     NL_OP_CONV_DX,                                                                                 \
     {                                                                                              \
-        .conv = { {1, sh, sw}, {0, ph, pw}, false, false, {t, h, w} }                              \
+        .conv = {.stride = {1, sh, sw}, .pad = {0, ph, pw}, .extent = {t, h, w} }                  \
     }
 
 static const struct {
@@ -106,13 +106,16 @@ static struct nl_backend opened(const char *name, int threads)
     return be;
 }
 
-/* The backend's own implementation for the case, or NULL and its reason. */
+/* The library's implementation, the last of its list, if it takes the case, or NULL and its reason. */
 static const struct nl_impl *own(const struct nl_backend *be, const struct nl_op_desc *desc,
                                  nl_reason *why)
 {
-    for (int i = 0; i < be->ops->n_impls; i++)
-        if (be->ops->impls[i].op == desc->op)
-            return be->ops->impls[i].impl[0]->can(be, desc, why) ? be->ops->impls[i].impl[0] : NULL;
+    for (int i = 0; i < be->ops->n_impls; i++) {
+        const struct nl_impl *const *impl = be->ops->impls[i].impl;
+        if (be->ops->impls[i].op != desc->op) continue;
+        while (impl[1]) impl++;
+        return (*impl)->can(be, desc, why) ? *impl : NULL;
+    }
     return NULL;
 }
 
