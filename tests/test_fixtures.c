@@ -575,8 +575,9 @@ START_TEST(networks_come_near_the_recorded_gradients_in_bf16)
 END_TEST
 
 /* Decisions of ReLU and pooling flip in F32 where a value is within rounding of a tie, which moves
- * single tensors: so most are held to 1e-3 of the largest gradient and all to 1e-2; of the Gaussian
- * variant and the deep network half are held to 1e-2. */
+ * single tensors: all are held to 1e-3 of the largest gradient, but for 2e-3 in the concatenation
+ * network, where one ReLU of conv1 is within 1.4e-6 of 0; of the Gaussian variant and the deep network
+ * half are held to 1e-2. */
 START_TEST(networks_have_the_recorded_gradients_on_every_backend)
 {
     const char *file = names[n_blocks + _i];
@@ -590,10 +591,8 @@ START_TEST(networks_have_the_recorded_gradients_on_every_backend)
         qsort(errors, (size_t)count, sizeof *errors, ascending);
         if (flips || strstr(file, "arc3"))
             ck_assert_double_le(errors[count / 2], 1e-2);
-        else {
-            ck_assert_double_le(errors[count * 19 / 20], 1e-3);
-            ck_assert_double_le(errors[count - 1], 1e-2);
-        }
+        else
+            ck_assert_double_le(errors[count - 1], strstr(file, "concatenation") ? 2e-3 : 1e-3);
         taught_clear(&t);
     }
 }
