@@ -141,6 +141,14 @@ for section in TRAIN VALID; do
 done
 refused 2 'fewer than one batch' --set TRAIN.batch_size=16
 refused 2 'no multiple of TRAIN.num_gpus' --set TRAIN.num_gpus=3
+# shellcheck disable=SC2086
+{
+    "$program" init $narrow --to="$folder/few.safetensors" 2>/dev/null
+    "$program" bn-recompute $narrow --weights="$folder/few.safetensors" --to="$folder/precise" \
+        --filelist="$folder/list.txt" --set TRAIN.num_gpus=8 >"$folder/log" 2>&1
+    test $? = 2 && grep -q 'batch_size 4 is no multiple of TRAIN.num_gpus 8' "$folder/log" ||
+        { fail "bn-recompute takes more parts than clips:"; cat "$folder/log"; }
+}
 refused 2 'video_arc_choice' --resume="$folder/straight/NONLOCAL.safetensors" \
     --set MODEL.video_arc_choice=2
 refused 2 'pairwise' --resume="$folder/straight/NONLOCAL.safetensors" --pairwise=gaussian
