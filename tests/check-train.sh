@@ -187,15 +187,26 @@ grep -q "$warning" "$folder/log" && fail "a warning of blocks that are there"
 
 # A rate and a decay that overflow within a few steps.
 : >"$folder/log"
-train "$folder/wild" --epoch=20 --learning_rate=10 --set TRAIN.weight_decay=100
+train "$folder/wild" --epoch=20 --valid_interval=0 --learning_rate=10 --set TRAIN.weight_decay=100
 test $? = 1 || fail "a run that is not finite does not exit with 1"
 grep '^nonlocal train: ' "$folder/log" | grep -q \
     'is not finite at step [0-9]* (epoch [0-9]*, batch [0-9]*); first in node [a-z]' ||
     { fail "no step, batch and node of what is not finite:"; tail -3 "$folder/log"; }
 for kept in "$folder"/wild/NONLOCAL_epoch*.safetensors; do
-    train "$folder/tamed" --resume="$kept" --epoch=1 ||
+    train "$folder/tamed" --resume="$kept" --epoch=1 --valid_interval=0 ||
         { fail "the last good checkpoint is not good:"; tail -3 "$folder/log"; }
     rm -r "$folder/tamed"
+done
+
+# Scores of a validation that are not finite stop it too, before anything is kept as best.
+: >"$folder/log"
+train "$folder/blind" --epoch=20 --learning_rate=10 --set TRAIN.weight_decay=100
+test $? = 1 || fail "a validation that is not finite does not exit with 1"
+words='validation after step 2 (epoch 0): the scores of .*/[0-9].npy are not finite'
+grep -q "^nonlocal train: $words" "$folder/log" ||
+    { fail "no clip whose scores are not finite:"; tail -3 "$folder/log"; }
+for name in best epoch0; do
+    test ! -e "$folder/blind/NONLOCAL_$name.safetensors" || fail "NONLOCAL_$name without scores"
 done
 
 # Validation needs memory beside the step's, and the forecast counts it.
@@ -213,7 +224,7 @@ test "$(forecast --valid_interval=1)" -gt "$(forecast --valid_interval=0)" ||
 "$program" init --set MODEL.width=4 --set MODEL.num_classes=3 --set TRAIN.crop_size=32 \
     --to="$folder/weights.safetensors" 2>/dev/null
 : >"$folder/log"
-train "$folder/fine" --epoch=1 --resume="$folder/weights.safetensors" || fail "fine-tuning fails"
+train "$folder/fine" --epoch=1 --valid_interval=0 --resume="$folder/weights.safetensors" || fail "fine-tuning fails"
 grep -q 'weights only, from epoch 0' "$folder/log" || fail "fine-tuning does not say so"
 
 # --scale_lr does not scale what a checkpoint holds once more.

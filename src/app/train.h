@@ -80,7 +80,7 @@ nl_status nl_precise_bn(struct nl_train *train, int64_t batches) NL_MUST_CHECK;
 nl_status nl_precise_bn_measure(struct nl_train *train, const struct nl_geometry *geometry,
                                 size_t *bytes) NL_MUST_CHECK;
 
-/* validate.c: the VALID list in evaluation mode. */
+/* validate.c: the VALID list in evaluation mode. NL_EIO where a score is not finite, with its clip. */
 nl_status nl_validate(struct nl_train *train, struct nl_tally *tally) NL_MUST_CHECK;
 /* Clips at a time where a training step has `parts` micro-batches, and bytes of their plan. */
 int nl_valid_batch(const struct nl_config *config, int parts);
