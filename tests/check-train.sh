@@ -97,6 +97,36 @@ test $status = 130 || fail "interrupted: exit $status"
 test -s "$folder/stopped/NONLOCAL_last.safetensors" || fail "interrupted: nothing saved"
 tail -1 "$folder/log" | grep -q -- '--resume=' || fail "interrupted: does not say how to go on"
 
+# In an epoch's end too, which is done again.
+for i in 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19; do
+    ln "$folder/v.mp4" "$folder/long$i.mp4"
+    echo "$folder/long$i.mp4 $((i % 3))" >>"$folder/long.txt"
+done
+for batches in 0 4; do
+    long="--epoch=1 --set VALID.filelist=$folder/long.txt --set TRAIN.precise_bn=$batches"
+    # shellcheck disable=SC2086
+    train "$folder/whole$batches" $long || fail "a long validation: exit $?"
+    : >"$folder/log"
+    # shellcheck disable=SC2086
+    (replace=exec train "$folder/ended$batches" $long) &
+    until grep -q 'Epoch 0 training finished' "$folder/log"; do sleep 0.01; done
+    kill -INT $!
+    wait $!
+    status=$?
+    test $status = 130 || fail "interrupted in an epoch's end: exit $status"
+    tail -1 "$folder/log" | grep -q -- '--resume=' || fail "an epoch's end: does not say how to go on"
+    test ! -e "$folder/ended$batches/NONLOCAL_epoch0.safetensors" || fail "an epoch without its end"
+    # shellcheck disable=SC2086
+    train "$folder/ended$batches" $long --resume="$folder/ended$batches" ||
+        fail "an epoch's end cannot be done again"
+    same "$folder/whole$batches" "$folder/ended$batches" "an epoch's end done again differs"
+    for key in '"loss"' '"valid_loss"' '"mean_loss"'; do
+        grep "$key" "$folder/ended$batches/train.jsonl" | sed 's/,"clips_per_s.*//' >"$folder/one"
+        grep "$key" "$folder/whole$batches/train.jsonl" | sed 's/,"clips_per_s.*//' >"$folder/two"
+        cmp -s "$folder/one" "$folder/two" || fail "an epoch's end done again has other $key"
+    done
+done
+
 # refused STATUS WORDS [FLAG...]: one line with these words
 refused() {
     want=$1 words=$2
@@ -139,6 +169,7 @@ for section in TRAIN VALID; do
     refused 2 "$section.crop_size 33 is larger than the short side, 32 ($section.jitter_scales)" \
         --set $section.crop_size=33 --set "$section.jitter_scales=[32, 64]"
 done
+refused 1 'precise BN runs in f32' --precision=f64 --backend=ref --set TRAIN.precise_bn=2
 refused 2 'fewer than one batch' --set TRAIN.batch_size=16
 refused 2 'no multiple of TRAIN.num_gpus' --set TRAIN.num_gpus=3
 # shellcheck disable=SC2086
@@ -205,6 +236,7 @@ test $? = 1 || fail "a validation that is not finite does not exit with 1"
 words='validation after step 2 (epoch 0): the scores of .*/[0-9].npy are not finite'
 grep -q "^nonlocal train: $words" "$folder/log" ||
     { fail "no clip whose scores are not finite:"; tail -3 "$folder/log"; }
+test -s "$folder/blind/NONLOCAL_last.safetensors" || fail "steps before a validation are lost"
 for name in best epoch0; do
     test ! -e "$folder/blind/NONLOCAL_$name.safetensors" || fail "NONLOCAL_$name without scores"
 done

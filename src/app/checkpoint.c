@@ -87,29 +87,37 @@ static bool is_checkpoint(const char *name)
     return strncmp(name, "NONLOCAL", 8) == 0 && n > tail && strcmp(name + n - tail, suffix) == 0;
 }
 
-/* The step that a file stands at; -1 where it is no checkpoint of a run. */
-static int64_t step_of(const char *path)
+/* Where a file stands; at step -1 where it is no checkpoint of a run. */
+static struct nl_train_at place_of(const char *path)
 {
     struct nl_state state;
     struct nl_train_at at;
     bool found = false;
-    if (nl_state_load(path, NULL, &state) != NL_OK) return -1;
+    if (nl_state_load(path, NULL, &state) != NL_OK) return (struct nl_train_at){.step = -1};
     const nl_status st = nl_checkpoint_at(&state, &at, &found);
     nl_state_clear(&state);
-    return st == NL_OK && found ? at.step : -1;
+    return st == NL_OK && found ? at : (struct nl_train_at){.step = -1};
+}
+
+/* Between the last step of an epoch and the first of the next one comes the epoch's end. */
+static bool is_newer(const struct nl_train_at *one, const struct nl_train_at *two)
+{
+    return one->step > two->step || (one->step == two->step && one->epoch > two->epoch);
 }
 
 /* Keeps the newer of *path and the folder's file `name`. */
-static nl_status consider(const char *folder, const char *name, char **path, int64_t *newest)
+static nl_status consider(const char *folder, const char *name, char **path,
+                          struct nl_train_at *newest)
 {
     struct nl_text text = {.data = NULL};
     if (!is_checkpoint(name)) return NL_OK;
     nl_text_add(&text, "%s/%s", folder, name);
     nl_status st = nl_text_check(&text);
-    const int64_t step = st == NL_OK ? step_of(text.data) : -1;
-    if (step > *newest) {
+    const struct nl_train_at at =
+        st == NL_OK ? place_of(text.data) : (struct nl_train_at){.step = -1};
+    if (is_newer(&at, newest)) {
         nl_free(*path);
-        *newest = step;
+        *newest = at;
         st = nl_copy_text(text.data, path);
     }
     nl_text_clear(&text);
@@ -119,7 +127,7 @@ static nl_status consider(const char *folder, const char *name, char **path, int
 nl_status nl_checkpoint_newest(const char *folder, char **path)
 {
     struct dirent **entries = NULL;
-    int64_t newest = -1;
+    struct nl_train_at newest = {.step = -1};
     nl_status st = NL_OK;
     *path = NULL;
     const int count = scandir(folder, &entries, NULL, alphasort);

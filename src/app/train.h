@@ -74,20 +74,21 @@ void nl_train_log_close(struct nl_train *train);
 
 /* precise_bn.c: running statistics become those of all values in `batches` micro-batches of the
  * training list, as the weights are now: the mean of means, and the mean of variances plus the
- * variance of means (Caffe2's precise BN). After a failure they are undefined. */
+ * variance of means (Caffe2's precise BN). NL_ENOSUP for f64, NL_EINTR where it was interrupted.
+ * After a failure they are undefined. */
 nl_status nl_precise_bn(struct nl_train *train, int64_t batches) NL_MUST_CHECK;
 /* Bytes of its plan, without allocating it. */
 nl_status nl_precise_bn_measure(struct nl_train *train, const struct nl_geometry *geometry,
                                 size_t *bytes) NL_MUST_CHECK;
 
-/* validate.c: the VALID list in evaluation mode. NL_EIO where a score is not finite, with its clip. */
+/* validate.c: the VALID list in evaluation mode. NL_EINTR where it was interrupted, NL_EIO where a score is not finite, with its clip. */
 nl_status nl_validate(struct nl_train *train, struct nl_tally *tally) NL_MUST_CHECK;
 /* Clips at a time where a training step has `parts` micro-batches, and bytes of their plan. */
 int nl_valid_batch(const struct nl_config *config, int parts);
 nl_status nl_validate_measure(struct nl_train *train, int batch, size_t *bytes) NL_MUST_CHECK;
 
 /* train_memory.c: tells what training will need, validation included. NL_EUSAGE where the machine
- * has less, naming the micro-batch that fits. */
+ * has less, naming the micro-batch that fits; NL_ENOSUP for precise BN that cannot run. */
 nl_status nl_train_memory(struct nl_train *train, const struct nl_geometry *g) NL_MUST_CHECK;
 
 #endif

@@ -47,7 +47,7 @@ static nl_status all_batches(struct nl_train *train, struct nl_engine *engine,
         if (st == NL_OK) st = nl_loader_next(loader, &batch);
     }
     nl_free(probability);
-    return st;
+    return st == NL_OK && nl_interrupted() ? NL_EINTR : st;
 }
 
 int nl_valid_batch(const struct nl_config *config, int parts)
