@@ -189,6 +189,9 @@ refused 2 'want a folder' --save_dir="$folder/file"
 refused 2 'want a folder' --save_dir="$folder/file/below"
 refused 2 'a run with TRAIN.learning_rate 0.01, not 0.02; give another --save_dir' \
     --save_dir="$folder/straight" --learning_rate=0.02
+refused 2 'straight holds checkpoints; --resume=.*/straight goes on, another --save_dir starts' \
+    --save_dir="$folder/straight"
+test "$(grep -c '"loss"' "$folder/straight/train.jsonl")" = 6 || fail "a refused run cut train.jsonl"
 test ! -e "$folder/refused/train.jsonl" || fail "what was refused took a step"
 
 # A choice of blocks where there are none has no effect, which is said; else each block is listed.

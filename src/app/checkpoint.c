@@ -81,7 +81,7 @@ nl_status nl_checkpoint_at(const struct nl_state *state, struct nl_train_at *at,
     return NL_OK;
 }
 
-static bool is_checkpoint(const char *name)
+bool nl_checkpoint_named(const char *name)
 {
     const size_t n = strlen(name), tail = sizeof suffix - 1;
     return strncmp(name, "NONLOCAL", 8) == 0 && n > tail && strcmp(name + n - tail, suffix) == 0;
@@ -110,7 +110,7 @@ static nl_status consider(const char *folder, const char *name, char **path,
                           struct nl_train_at *newest)
 {
     struct nl_text text = {.data = NULL};
-    if (!is_checkpoint(name)) return NL_OK;
+    if (!nl_checkpoint_named(name)) return NL_OK;
     nl_text_add(&text, "%s/%s", folder, name);
     nl_status st = nl_text_check(&text);
     const struct nl_train_at at =

@@ -49,13 +49,16 @@ void nl_train_report_bad(const struct nl_loader *loader);
 void nl_train_lists_clear(struct nl_train *train);
 
 /* train_folder.c: makes the folder, or refuses one that cannot be written or that holds a run of
- * another configuration (NL_EUSAGE, with the difference); writes manifest.json. */
+ * another configuration (NL_EUSAGE, with the difference) or, unless `resumed`, checkpoints; writes
+ * manifest.json. */
 nl_status nl_train_folder(struct nl_train *train, bool resumed) NL_MUST_CHECK;
 
 /* checkpoint.c: NAME.safetensors in the folder, with everything to go on. */
 nl_status nl_checkpoint_save(struct nl_train *train, const char *name) NL_MUST_CHECK;
 /* Where the checkpoint stands; *found false where it has no training state. */
 nl_status nl_checkpoint_at(const struct nl_state *state, struct nl_train_at *at, bool *found);
+/* Whether a file of this name is one. */
+bool nl_checkpoint_named(const char *name);
 /* The newest checkpoint in a folder, for nl_free; NULL where there is none. */
 nl_status nl_checkpoint_newest(const char *folder, char **path) NL_MUST_CHECK;
 /* Removes epoch checkpoints but the last `keep`. */

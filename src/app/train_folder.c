@@ -3,7 +3,6 @@
 #include "src/app/outputs.h"
 #include "src/app/train.h"
 #include "src/core/file.h"
-#include "src/core/log.h"
 #include "src/core/memory.h"
 
 #include "autoconf.h"
@@ -17,22 +16,45 @@
 #include <time.h>
 #include <unistd.h>
 
+static int is_leftover(const struct dirent *entry)
+{
+    const char *end = strrchr(entry->d_name, '.');
+    return strncmp(entry->d_name, "NONLOCAL", 8) == 0 && end && strcmp(end, ".tmp") == 0;
+}
+
+static int is_checkpoint(const struct dirent *entry)
+{
+    return nl_checkpoint_named(entry->d_name);
+}
+
 /* What a kill left of a file that was being written. */
 static void remove_leftovers(const char *folder)
 {
     struct dirent **entries = NULL;
-    const int count = scandir(folder, &entries, NULL, NULL);
+    const int count = scandir(folder, &entries, is_leftover, NULL);
     for (int i = 0; i < count; i++) {
-        const char *name = entries[i]->d_name, *end = strrchr(name, '.');
         struct nl_text path = {.data = NULL};
-        if (strncmp(name, "NONLOCAL", 8) == 0 && end && strcmp(end, ".tmp") == 0) {
-            nl_text_add(&path, "%s/%s", folder, name);
-            if (nl_text_check(&path) == NL_OK) unlink(path.data);
-        }
+        nl_text_add(&path, "%s/%s", folder, entries[i]->d_name);
+        if (nl_text_check(&path) == NL_OK) unlink(path.data);
         nl_text_clear(&path);
         nl_free(entries[i]); /* of malloc, as all that nl_free takes */
     }
     if (count >= 0) nl_free(entries);
+}
+
+/* A run that starts over would leave checkpoints of two runs, of which --resume takes the one with
+ * more steps. */
+static nl_status check_unused(const char *folder)
+{
+    struct dirent **entries = NULL;
+    const int count = scandir(folder, &entries, is_checkpoint, NULL);
+    NL_REQUIRE(count >= 0, NL_EIO, "%s: %s", folder, strerror(errno));
+    for (int i = 0; i < count; i++) nl_free(entries[i]);
+    nl_free(entries);
+    NL_REQUIRE(count == 0, NL_EUSAGE,
+               "%s holds checkpoints; --resume=%s goes on, another --save_dir starts over", folder,
+               folder);
+    return NL_OK;
 }
 
 /* Keys of a machine, and how long the run is, may change from one start to the next. */
@@ -149,11 +171,8 @@ nl_status nl_train_folder(struct nl_train *train, bool resumed)
     nl_text_add(&path, "%s/manifest.json", train->save_dir);
     nl_status st = nl_text_check(&path);
     if (st == NL_OK) {
-        const bool there = access(path.data, F_OK) == 0;
         st = check_manifest(train, path.data);
-        if (st == NL_OK && there && !resumed)
-            nl_warn("%s holds a run of this configuration; it starts over (--resume=%s goes on)",
-                    train->save_dir, train->save_dir);
+        if (st == NL_OK && !resumed) st = check_unused(train->save_dir);
         if (st == NL_OK) remove_leftovers(train->save_dir);
         if (st == NL_OK) st = write_manifest(train, path.data);
     }
