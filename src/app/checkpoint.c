@@ -50,33 +50,72 @@ nl_status nl_checkpoint_save(struct nl_train *train, const char *name)
     return st;
 }
 
-static int64_t integer_of(const json_t *root, const char *key)
+struct count_row {
+    const json_t *of;
+    const char *key;
+    int64_t most, *out;
+};
+
+struct number_row {
+    const json_t *of;
+    const char *key;
+    double least, most, *out;
+};
+
+static nl_status read_count(const struct nl_state *state, const struct count_row *row)
 {
-    return (int64_t)json_integer_value(json_object_get(root, key));
+    const json_t *value = json_object_get(row->of, row->key);
+    *row->out = (int64_t)json_integer_value(value);
+    NL_REQUIRE(json_is_integer(value) && *row->out >= 0 && *row->out <= row->most, NL_EIO,
+               "%s: its training state lacks \"%s\", an integer from 0 to %lld", state->path,
+               row->key, (long long)row->most);
+    return NL_OK;
+}
+
+static nl_status read_number(const struct nl_state *state, const struct number_row *row)
+{
+    const json_t *value = json_object_get(row->of, row->key);
+    *row->out = json_number_value(value);
+    NL_REQUIRE(json_is_number(value) && *row->out >= row->least && *row->out <= row->most, NL_EIO,
+               "%s: its training state lacks \"%s\", a number from %g to %g", state->path, row->key,
+               row->least, row->most);
+    return NL_OK;
+}
+
+/* Bounds leave room for what is added and multiplied to go on. */
+static nl_status read_at(const struct nl_state *state, const json_t *root, struct nl_train_at *at)
+{
+    const int64_t many = (int64_t)1 << 53;
+    const json_t *tally = json_object_get(root, "tally");
+    const struct count_row counts[] = {
+        {root, "epoch", INT32_MAX, &at->epoch},  {root, "batch", INT32_MAX, &at->batch},
+        {root, "step", many, &at->step},         {root, "best_epoch", INT32_MAX, &at->best_epoch},
+        {tally, "top1", many, &at->tally.top1},  {tally, "top5", many, &at->tally.top5},
+        {tally, "clips", many, &at->tally.clips}};
+    const struct number_row numbers[] = {{root, "best", -1, 1, &at->best},
+                                         {tally, "loss", -1e300, 1e300, &at->tally.loss}};
+    int64_t seed;
+    const struct count_row of_seed = {root, "seed", INT64_MAX, &seed};
+    for (size_t i = 0; i < NL_COUNT(counts); i++) NL_TRY(read_count(state, &counts[i]));
+    for (size_t i = 0; i < NL_COUNT(numbers); i++) NL_TRY(read_number(state, &numbers[i]));
+    NL_TRY(read_count(state, &of_seed));
+    at->seed = (uint64_t)seed;
+    return NL_OK;
 }
 
 nl_status nl_checkpoint_at(const struct nl_state *state, struct nl_train_at *at, bool *found)
 {
     const char *text = nl_state_meta(state, "training");
+    struct nl_train_at read = {.step = 0};
     json_error_t error;
     *found = false;
     if (!text) return NL_OK;
     json_t *root = json_loads(text, JSON_REJECT_DUPLICATES, &error);
     NL_REQUIRE(root, NL_EIO, "%s: its training state is no JSON: %s", state->path, error.text);
-    const json_t *tally = json_object_get(root, "tally");
-    *at = (struct nl_train_at){.epoch = integer_of(root, "epoch"),
-                               .batch = integer_of(root, "batch"),
-                               .step = integer_of(root, "step"),
-                               .seed = (uint64_t)integer_of(root, "seed"),
-                               .best = json_number_value(json_object_get(root, "best")),
-                               .best_epoch = integer_of(root, "best_epoch"),
-                               .tally = {.loss = json_number_value(json_object_get(tally, "loss")),
-                                         .top1 = integer_of(tally, "top1"),
-                                         .top5 = integer_of(tally, "top5"),
-                                         .clips = integer_of(tally, "clips")}};
+    const nl_status st = read_at(state, root, &read);
     json_decref(root);
-    const bool sound = at->epoch >= 0 && at->batch >= 0 && at->step >= 0;
-    NL_REQUIRE(sound, NL_EIO, "%s: its training state is negative", state->path);
+    NL_TRY(st);
+    *at = read;
     *found = true;
     return NL_OK;
 }

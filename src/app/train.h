@@ -55,7 +55,8 @@ nl_status nl_train_folder(struct nl_train *train, bool resumed) NL_MUST_CHECK;
 
 /* checkpoint.c: NAME.safetensors in the folder, with everything to go on. */
 nl_status nl_checkpoint_save(struct nl_train *train, const char *name) NL_MUST_CHECK;
-/* Where the checkpoint stands; *found false where it has no training state. */
+/* Where the checkpoint stands; *found false where it has no training state. NL_EIO: one that lacks a
+ * number, or has it out of range. */
 nl_status nl_checkpoint_at(const struct nl_state *state, struct nl_train_at *at, bool *found);
 /* Whether a file of this name is one. */
 bool nl_checkpoint_named(const char *name);
