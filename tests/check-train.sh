@@ -83,6 +83,12 @@ wide="--epoch=2 --precision=f64 --backend=ref --valid_interval=0"
 }
 same "$folder/wide" "$folder/parts" "a resumed run in double precision differs"
 
+# A run keeps its seed, and says so.
+: >"$folder/log"
+train "$folder/straight" --resume="$folder/straight" --seed=6 || fail "another seed: exit $?"
+grep -q 'seed 6 has no effect; the run goes on with its own, 5$' "$folder/log" ||
+    fail "it does not say which seed it has"
+
 # Threads change no bits.
 train "$folder/threads" --threads=1 --set TRAIN.num_reader_threads=4
 same "$folder/straight" "$folder/threads" "threads change the result"
@@ -189,6 +195,14 @@ refused 2 'want a folder' --save_dir="$folder/file"
 refused 2 'want a folder' --save_dir="$folder/file/below"
 refused 2 'a run with TRAIN.learning_rate 0.01, not 0.02; give another --save_dir' \
     --save_dir="$folder/straight" --learning_rate=0.02
+sed '1d' "$folder/list.txt" >"$folder/other.txt"
+refused 2 'manifest.json: a run over another list than .*/other.txt; give another --save_dir' \
+    --save_dir="$folder/straight" --resume="$folder/straight" --set TRAIN.filelist="$folder/other.txt"
+refused 2 'a run with TRAIN.num_gpus 2, not 1; give another --save_dir' \
+    --save_dir="$folder/straight" --resume="$folder/straight" --set TRAIN.num_gpus=1
+sed '4q' "$folder/list.txt" >"$folder/four.txt"
+refused 2 '1 steps an epoch, but the checkpoint stands after 2; resume with its list' \
+    --resume="$folder/straight/NONLOCAL_last.safetensors" --set TRAIN.filelist="$folder/four.txt"
 refused 2 'straight holds checkpoints; --resume=.*/straight goes on, another --save_dir starts' \
     --save_dir="$folder/straight"
 test "$(grep -c '"loss"' "$folder/straight/train.jsonl")" = 6 || fail "a refused run cut train.jsonl"

@@ -72,6 +72,14 @@ static nl_status find_resume(const struct nl_run *run, char **path)
     return NL_OK;
 }
 
+/* The run's seed stays, or it would not be the same run. */
+static void tell_seed(const struct nl_flags *args, uint64_t wanted, uint64_t seed)
+{
+    if ((args->has_seed || args->fix_random_seed) && wanted != seed)
+        nl_warn("seed %" PRIu64 " has no effect; the run goes on with its own, %" PRIu64, wanted,
+                seed);
+}
+
 /* Optimizer state and position; a file without them gives weights only. */
 static nl_status take_state(struct nl_train *train, const struct nl_state *state)
 {
@@ -84,6 +92,7 @@ static nl_status take_state(struct nl_train *train, const struct nl_state *state
     if (at) {
         nl_note("resume: step %" PRId64 ", epoch %" PRId64 ", batch %" PRId64 " of it",
                 train->at.step, train->at.epoch, train->at.batch);
+        tell_seed(&train->run->args, seed, train->at.seed);
         return NL_OK;
     }
     train->at = (struct nl_train_at){.seed = seed, .best = -1};
@@ -152,6 +161,10 @@ static nl_status open_lists(struct nl_train *train)
     NL_REQUIRE(train->steps_per_epoch > 0, NL_EUSAGE,
                "%s: %d videos are fewer than one batch (TRAIN.batch_size %d)",
                train->config->train.sampling.filelist, train->inputs[0].count, batch);
+    NL_REQUIRE(train->at.batch <= train->steps_per_epoch, NL_EUSAGE,
+               "%s: %" PRId64 " steps an epoch, but the checkpoint stands after %" PRId64
+               "; resume with its list and TRAIN.batch_size",
+               train->config->train.sampling.filelist, train->steps_per_epoch, train->at.batch);
     train->steps = train->steps_per_epoch * train->config->train.epoch;
     return NL_OK;
 }

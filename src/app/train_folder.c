@@ -57,9 +57,11 @@ static nl_status check_unused(const char *folder)
     return NL_OK;
 }
 
-/* Keys of a machine, and how long the run is, may change from one start to the next. */
+/* Keys of a machine, and how long the run is, may change from one start to the next; the number of
+ * micro-batches may not, since each has statistics of its own. */
 static bool may_differ(const struct nl_option *option)
 {
+    if (strcmp(option->key, "num_gpus") == 0) return false;
     return (option->flags & (NL_OPT_LOCAL | NL_OPT_UNUSED)) || strcmp(option->key, "epoch") == 0 ||
            strcmp(option->section, "INFER") == 0 || strcmp(option->section, "TEST") == 0;
 }
@@ -99,8 +101,22 @@ static nl_status compare_text(const struct nl_settings *ours, const char *config
     return st;
 }
 
-/* A manifest that is there is of the same configuration, or the folder is refused. */
-static nl_status check_manifest(const struct nl_train *train, const char *path)
+/* The order of an epoch is drawn over the list. Its name may change. */
+static nl_status compare_list(const struct nl_train *train, const json_t *root, const char *name)
+{
+    const char *list = train->config->train.sampling.filelist;
+    const json_t *entry = json_object_get(root, "train_list");
+    const char *theirs = json_string_value(json_object_get(entry, "sha256"));
+    char ours[NL_HASH_TEXT];
+    NL_TRY(nl_file_sha256(list, ours));
+    NL_REQUIRE(!theirs || !*theirs || strcmp(ours, theirs) == 0, NL_EUSAGE,
+               "%s: a run over another list than %s; give another --save_dir", name, list);
+    return NL_OK;
+}
+
+/* A manifest that is there is of the same configuration, and if it goes on of the same list, or the
+ * folder is refused. */
+static nl_status check_manifest(const struct nl_train *train, const char *path, bool resumed)
 {
     enum { LIMIT = 1 << 24 };
     char *text = NULL;
@@ -113,6 +129,7 @@ static nl_status check_manifest(const struct nl_train *train, const char *path)
     nl_status st =
         config ? compare_text(&train->run->settings, config, path)
                : nl_fail(NL_EUSAGE, "%s: no manifest of a run; give another --save_dir", path);
+    if (st == NL_OK && resumed) st = compare_list(train, root, path);
     json_decref(root);
     nl_free(text);
     return st;
@@ -171,7 +188,7 @@ nl_status nl_train_folder(struct nl_train *train, bool resumed)
     nl_text_add(&path, "%s/manifest.json", train->save_dir);
     nl_status st = nl_text_check(&path);
     if (st == NL_OK) {
-        st = check_manifest(train, path.data);
+        st = check_manifest(train, path.data, resumed);
         if (st == NL_OK && !resumed) st = check_unused(train->save_dir);
         if (st == NL_OK) remove_leftovers(train->save_dir);
         if (st == NL_OK) st = write_manifest(train, path.data);
