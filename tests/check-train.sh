@@ -258,6 +258,17 @@ for name in best epoch0; do
     test ! -e "$folder/blind/NONLOCAL_$name.safetensors" || fail "NONLOCAL_$name without scores"
 done
 
+# A broken video of the validation is replaced, and named as one to train on is.
+echo broken >"$folder/broken.npy"
+{ echo "$folder/broken.npy 0"; sed 1d "$folder/list.txt"; } >"$folder/broken.txt"
+for section in TRAIN VALID; do
+    : >"$folder/log"
+    train "$folder/broken-$section" --epoch=1 --set TRAIN.max_bad_videos=0.2 \
+        --set $section.filelist="$folder/broken.txt" || fail "one broken video: exit $?"
+    test "$(grep -c 'replaced: .*/broken.npy' "$folder/log")" = 1 ||
+        { fail "a broken video of $section is not named once:"; cat "$folder/log"; }
+done
+
 # Validation needs memory beside the step's, and the forecast counts it.
 forecast() {
     : >"$folder/log"

@@ -86,6 +86,7 @@ nl_status nl_validate(struct nl_train *train, struct nl_tally *tally)
     nl_status st = nl_engine_open(&engine, &train->session, &geometry, NULL);
     if (st == NL_OK) st = nl_train_loader(train, true, 0, batch, &loader);
     if (st == NL_OK) st = all_batches(train, &engine, loader, tally);
+    if (loader) nl_train_report_bad(loader);
     nl_loader_close(loader);
     nl_engine_close(&engine);
     return st;
