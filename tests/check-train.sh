@@ -269,6 +269,21 @@ for section in TRAIN VALID; do
         { fail "a broken video of $section is not named once:"; cat "$folder/log"; }
 done
 
+# The log has its lines where the terminal shows only errors, and the terminal its progress.
+if command -v script >/dev/null; then
+    # shellcheck disable=SC2086
+    echo exec "'$program'" train $narrow --epoch=1 --valid_interval=0 --seed=5 \
+        --set "'TRAIN.filelist=$folder/list.txt'" --save_dir="'$folder/half'" >"$folder/half.sh"
+    SHELL=/bin/sh script -qec "sh '$folder/half.sh' >'$folder/half.out'" /dev/null \
+        >"$folder/half.seen" 2>&1 </dev/null
+    grep -q '^\[TRAIN .* Epoch 0, iter 0' "$folder/half.out" ||
+        { fail "no lines of steps in a log:"; cat "$folder/half.seen"; }
+    grep -q 'epoch 0  step 1/2' "$folder/half.seen" || fail "no progress on the terminal"
+    grep -q '^\[TRAIN' "$folder/half.seen" && fail "a log's lines on the terminal"
+else
+    echo "skip: standard error as a terminal: no script(1)"
+fi
+
 # Validation needs memory beside the step's, and the forecast counts it.
 forecast() {
     : >"$folder/log"
