@@ -1,3 +1,4 @@
+#include "src/app/events.h"
 #include "src/app/train.h"
 #include "src/core/log.h"
 #include "src/core/memory.h"
@@ -44,6 +45,7 @@ nl_status nl_checkpoint_save(struct nl_train *train, const char *name)
     nl_settings_dump(&train->run->settings, &config);
     nl_status st = nl_text_check(&path);
     if (st == NL_OK) st = nl_text_check(&config);
+    if (st == NL_OK) st = nl_events_flush(train->events);
     if (st == NL_OK) st = save(train, path.data, config.data);
     nl_text_clear(&path);
     nl_text_clear(&config);

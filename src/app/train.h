@@ -53,7 +53,8 @@ void nl_train_lists_clear(struct nl_train *train);
  * manifest.json. */
 nl_status nl_train_folder(struct nl_train *train, bool resumed) NL_MUST_CHECK;
 
-/* checkpoint.c: NAME.safetensors in the folder, with everything to go on. */
+/* checkpoint.c: NAME.safetensors in the folder, with everything to go on; curves up to there are in
+ * their file before it. */
 nl_status nl_checkpoint_save(struct nl_train *train, const char *name) NL_MUST_CHECK;
 /* Where the checkpoint stands; *found false where it has no training state. NL_EIO: one that lacks a
  * number, or has it out of range. */
