@@ -83,6 +83,12 @@ wide="--epoch=2 --precision=f64 --backend=ref --valid_interval=0"
 }
 same "$folder/wide" "$folder/parts" "a resumed run in double precision differs"
 
+# A run keeps its seed, and says so.
+: >"$folder/log"
+train "$folder/straight" --resume="$folder/straight" --seed=6 || fail "another seed: exit $?"
+grep -q 'seed 6 has no effect; the run goes on with its own, 5$' "$folder/log" ||
+    fail "it does not say which seed it has"
+
 # Threads change no bits.
 train "$folder/threads" --threads=1 --set TRAIN.num_reader_threads=4
 same "$folder/straight" "$folder/threads" "threads change the result"
@@ -107,6 +113,45 @@ status=$?
 test $status = 130 || fail "interrupted: exit $status"
 test -s "$folder/stopped/NONLOCAL_last.safetensors" || fail "interrupted: nothing saved"
 tail -1 "$folder/log" | grep -q -- '--resume=' || fail "interrupted: does not say how to go on"
+
+# In an epoch's end too, which is done again.
+for i in 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19; do
+    ln "$folder/v.mp4" "$folder/long$i.mp4"
+    echo "$folder/long$i.mp4 $((i % 3))" >>"$folder/long.txt"
+done
+for batches in 0 4; do
+    long="--epoch=1 --set VALID.filelist=$folder/long.txt --set TRAIN.precise_bn=$batches
+ --set VALID.crop_size=160 --set VALID.jitter_scales=[160,160] --set VALID.video_length=32
+ --set VALID.sample_rate=1"
+    # shellcheck disable=SC2086
+    train "$folder/whole$batches" $long || fail "a long validation: exit $?"
+    : >"$folder/log"
+    # shellcheck disable=SC2086
+    (replace=exec train "$folder/ended$batches" $long) &
+    until grep -q 'Epoch 0 training finished' "$folder/log"; do sleep 0.01; done
+    kill -INT $!
+    wait $!
+    status=$?
+    test $status = 130 || fail "interrupted in an epoch's end: exit $status"
+    tail -1 "$folder/log" | grep -q -- '--resume=' || fail "an epoch's end: does not say how to go on"
+    test ! -e "$folder/ended$batches/NONLOCAL_epoch0.safetensors" || fail "an epoch without its end"
+    # shellcheck disable=SC2086
+    train "$folder/ended$batches" $long --resume="$folder/ended$batches" ||
+        fail "an epoch's end cannot be done again"
+    same "$folder/whole$batches" "$folder/ended$batches" "an epoch's end done again differs"
+    for key in '"loss"' '"valid_loss"' '"mean_loss"'; do
+        grep "$key" "$folder/ended$batches/train.jsonl" | sed 's/,"clips_per_s.*//' >"$folder/one"
+        grep "$key" "$folder/whole$batches/train.jsonl" | sed 's/,"clips_per_s.*//' >"$folder/two"
+        cmp -s "$folder/one" "$folder/two" || fail "an epoch's end done again has other $key"
+    done
+done
+
+# The curves of what a checkpoint holds outlive a kill; a run does not flush them by itself so soon.
+(replace=exec train "$folder/curves" --set TRAIN.batch_size=2 --save_steps=1 --epoch=200) &
+until test -s "$folder/curves/NONLOCAL_last.safetensors"; do sleep 0.01; done
+kill -9 $!
+wait $! 2>/dev/null
+grep -q 'train/loss' "$folder"/curves/events.out.tfevents.* || fail "a kill lost the curves"
 
 # refused STATUS WORDS [FLAG...]: one line with these words
 refused() {
@@ -150,8 +195,17 @@ for section in TRAIN VALID; do
     refused 2 "$section.crop_size 33 is larger than the short side, 32 ($section.jitter_scales)" \
         --set $section.crop_size=33 --set "$section.jitter_scales=[32, 64]"
 done
+refused 1 'precise BN runs in f32' --precision=f64 --backend=ref --set TRAIN.precise_bn=2
 refused 2 'fewer than one batch' --set TRAIN.batch_size=16
 refused 2 'no multiple of TRAIN.num_gpus' --set TRAIN.num_gpus=3
+# shellcheck disable=SC2086
+{
+    "$program" init $narrow --to="$folder/few.safetensors" 2>/dev/null
+    "$program" bn-recompute $narrow --weights="$folder/few.safetensors" --to="$folder/precise" \
+        --filelist="$folder/list.txt" --set TRAIN.num_gpus=8 >"$folder/log" 2>&1
+    test $? = 2 && grep -q 'batch_size 4 is no multiple of TRAIN.num_gpus 8' "$folder/log" ||
+        { fail "bn-recompute takes more parts than clips:"; cat "$folder/log"; }
+}
 refused 2 'video_arc_choice' --resume="$folder/straight/NONLOCAL.safetensors" \
     --set MODEL.video_arc_choice=2
 refused 2 'pairwise' --resume="$folder/straight/NONLOCAL.safetensors" --pairwise=gaussian
@@ -161,6 +215,17 @@ refused 2 'want a folder' --save_dir="$folder/file"
 refused 2 'want a folder' --save_dir="$folder/file/below"
 refused 2 'a run with TRAIN.learning_rate 0.01, not 0.02; give another --save_dir' \
     --save_dir="$folder/straight" --learning_rate=0.02
+sed '1d' "$folder/list.txt" >"$folder/other.txt"
+refused 2 'manifest.json: a run over another list than .*/other.txt; give another --save_dir' \
+    --save_dir="$folder/straight" --resume="$folder/straight" --set TRAIN.filelist="$folder/other.txt"
+refused 2 'a run with TRAIN.num_gpus 2, not 1; give another --save_dir' \
+    --save_dir="$folder/straight" --resume="$folder/straight" --set TRAIN.num_gpus=1
+sed '4q' "$folder/list.txt" >"$folder/four.txt"
+refused 2 '1 steps an epoch, but the checkpoint stands after 2; resume with its list' \
+    --resume="$folder/straight/NONLOCAL_last.safetensors" --set TRAIN.filelist="$folder/four.txt"
+refused 2 'straight holds checkpoints; --resume=.*/straight goes on, another --save_dir starts' \
+    --save_dir="$folder/straight"
+test "$(grep -c '"loss"' "$folder/straight/train.jsonl")" = 6 || fail "a refused run cut train.jsonl"
 test ! -e "$folder/refused/train.jsonl" || fail "what was refused took a step"
 
 # A choice of blocks where there are none has no effect, which is said; else each block is listed.
@@ -190,16 +255,54 @@ grep -q "$warning" "$folder/log" && fail "a warning of blocks that are there"
 
 # A rate and a decay that overflow within a few steps.
 : >"$folder/log"
-train "$folder/wild" --epoch=20 --learning_rate=10 --set TRAIN.weight_decay=100
+train "$folder/wild" --epoch=20 --valid_interval=0 --learning_rate=10 --set TRAIN.weight_decay=100
 test $? = 1 || fail "a run that is not finite does not exit with 1"
 grep '^nonlocal train: ' "$folder/log" | grep -q \
     'is not finite at step [0-9]* (epoch [0-9]*, batch [0-9]*); first in node [a-z]' ||
     { fail "no step, batch and node of what is not finite:"; tail -3 "$folder/log"; }
 for kept in "$folder"/wild/NONLOCAL_epoch*.safetensors; do
-    train "$folder/tamed" --resume="$kept" --epoch=1 ||
+    train "$folder/tamed" --resume="$kept" --epoch=1 --valid_interval=0 ||
         { fail "the last good checkpoint is not good:"; tail -3 "$folder/log"; }
     rm -r "$folder/tamed"
 done
+
+# Scores of a validation that are not finite stop it too, before anything is kept as best.
+: >"$folder/log"
+train "$folder/blind" --epoch=20 --learning_rate=10 --set TRAIN.weight_decay=100
+test $? = 1 || fail "a validation that is not finite does not exit with 1"
+words='validation after step 2 (epoch 0): the scores of .*/[0-9].npy are not finite'
+grep -q "^nonlocal train: $words" "$folder/log" ||
+    { fail "no clip whose scores are not finite:"; tail -3 "$folder/log"; }
+test -s "$folder/blind/NONLOCAL_last.safetensors" || fail "steps before a validation are lost"
+for name in best epoch0; do
+    test ! -e "$folder/blind/NONLOCAL_$name.safetensors" || fail "NONLOCAL_$name without scores"
+done
+
+# A broken video of the validation is replaced, and named as one to train on is.
+echo broken >"$folder/broken.npy"
+{ echo "$folder/broken.npy 0"; sed 1d "$folder/list.txt"; } >"$folder/broken.txt"
+for section in TRAIN VALID; do
+    : >"$folder/log"
+    train "$folder/broken-$section" --epoch=1 --set TRAIN.max_bad_videos=0.2 \
+        --set $section.filelist="$folder/broken.txt" || fail "one broken video: exit $?"
+    test "$(grep -c 'replaced: .*/broken.npy' "$folder/log")" = 1 ||
+        { fail "a broken video of $section is not named once:"; cat "$folder/log"; }
+done
+
+# The log has its lines where the terminal shows only errors, and the terminal its progress.
+if command -v script >/dev/null; then
+    # shellcheck disable=SC2086
+    echo exec "'$program'" train $narrow --epoch=1 --valid_interval=0 --seed=5 \
+        --set "'TRAIN.filelist=$folder/list.txt'" --save_dir="'$folder/half'" >"$folder/half.sh"
+    SHELL=/bin/sh script -qec "sh '$folder/half.sh' >'$folder/half.out'" /dev/null \
+        >"$folder/half.seen" 2>&1 </dev/null
+    grep -q '^\[TRAIN .* Epoch 0, iter 0' "$folder/half.out" ||
+        { fail "no lines of steps in a log:"; cat "$folder/half.seen"; }
+    grep -q 'epoch 0  step 1/2' "$folder/half.seen" || fail "no progress on the terminal"
+    grep -q '^\[TRAIN' "$folder/half.seen" && fail "a log's lines on the terminal"
+else
+    echo "skip: standard error as a terminal: no script(1)"
+fi
 
 # Validation needs memory beside the step's, and the forecast counts it.
 forecast() {
@@ -216,7 +319,7 @@ test "$(forecast --valid_interval=1)" -gt "$(forecast --valid_interval=0)" ||
 "$program" init --set MODEL.width=4 --set MODEL.num_classes=3 --set TRAIN.crop_size=32 \
     --to="$folder/weights.safetensors" 2>/dev/null
 : >"$folder/log"
-train "$folder/fine" --epoch=1 --resume="$folder/weights.safetensors" || fail "fine-tuning fails"
+train "$folder/fine" --epoch=1 --valid_interval=0 --resume="$folder/weights.safetensors" || fail "fine-tuning fails"
 grep -q 'weights only, from epoch 0' "$folder/log" || fail "fine-tuning does not say so"
 
 # --scale_lr does not scale what a checkpoint holds once more.

@@ -14,8 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Runs the program with these words, which may hold quotes as a shell has them. */
-static void run(const char *words)
+/* Runs the program with these words, which may hold quotes as a shell has them; what it says, for
+ * nl_free. */
+static char *run_to(const char *words, bool success)
 {
     struct nl_text line = {.data = NULL};
     const char *program = getenv("NL_PROGRAM"), *log = scratch("log");
@@ -26,9 +27,14 @@ static void run(const char *words)
     char *said = NULL;
     size_t size;
     ck_assert_int_eq(nl_file_read(log, (size_t)1 << 20, &said, &size), NL_OK);
-    ck_assert_msg(status == 0, "%s\n%s", line.data, said);
-    nl_free(said);
+    ck_assert_msg((status == 0) == success, "%s\n%s", line.data, said);
     nl_text_clear(&line);
+    return said;
+}
+
+static void run(const char *words)
+{
+    nl_free(run_to(words, true));
 }
 
 /* --- the recorded steps ---------------------------------------------------------------------- */
@@ -246,6 +252,73 @@ START_TEST(precise_statistics_are_those_of_all_batches_together)
 }
 END_TEST
 
+/* --- where a checkpoint stands ---------------------------------------------------------------- */
+
+static const struct {
+    const char *is, *becomes, *lacks;
+} edits[] = {{"\"batch\":0", "\"batch\":9223372036854775807", "\"batch\""},
+             {"\"batch\":0", "\"batch\":\"0\"", "\"batch\""},
+             {"\"batch\":0,", "", "\"batch\""},
+             {"\"step\":2", "\"step\":9223372036854775807", "\"step\""},
+             {"\"step\":2", "\"step\":-2", "\"step\""},
+             {"\"epoch\":1", "\"epoch\":4294967296", "\"epoch\""},
+             {"\"epoch\":1", "\"epoch\":1.0", "\"epoch\""},
+             {"\"best_epoch\":0", "\"best_epoch\":-1", "\"best_epoch\""},
+             {"\"seed\":3", "\"seed\":-3", "\"seed\""},
+             {"\"best\":-1.0", "\"best\":7", "\"best\""},
+             {"\"best\":-1.0", "\"best\":[]", "\"best\""},
+             {"\"loss\":0.0", "\"loss\":null", "\"loss\""},
+             {"\"clips\":0", "\"clips\":-1", "\"clips\""},
+             {"\"tally\":{", "\"tolly\":{", "\"top1\""}};
+
+/* The checkpoint with `is` replaced in its training state. */
+static void write_edited(const struct nl_state *state, const char *path, const char *is,
+                         const char *becomes)
+{
+    struct nl_text text = {.data = NULL};
+    struct nl_meta meta[4];
+    ck_assert_int_le(state->n_meta, 4);
+    for (int i = 0; i < state->n_meta; i++) {
+        meta[i] = state->meta[i];
+        if (strcmp(meta[i].key, "training") != 0) continue;
+        const char *at = strstr(meta[i].value, is);
+        ck_assert_msg(at != NULL, "no %s in %s", is, meta[i].value);
+        nl_text_add(&text, "%.*s%s%s", (int)(at - meta[i].value), meta[i].value, becomes,
+                    at + strlen(is));
+        meta[i].value = text.data;
+    }
+    ck_assert_int_eq(nl_text_check(&text), NL_OK);
+    ck_assert_int_eq(
+        nl_safetensors_write(path, state->list, state->count, meta, state->n_meta, NULL, NULL),
+        NL_OK);
+    nl_text_clear(&text);
+}
+
+START_TEST(a_checkpoint_stands_at_a_place_that_can_be)
+{
+    struct nl_text words = {.data = NULL};
+    write_batches();
+    nl_text_add(&words, "train --save_dir='%s' --epoch=1 --valid_interval=0%s", scratch("run"),
+                narrow);
+    nl_text_add(&words, " --set TRAIN.filelist='%s'", scratch("list.txt"));
+    run(words.data);
+    nl_text_add(&words, " --resume='%s'", scratch("edited.safetensors"));
+    struct nl_state state = load_state(scratch("run/NONLOCAL.safetensors"));
+    write_edited(&state, scratch("edited.safetensors"), "\"batch\":0", "\"batch\": 0");
+    run(words.data);
+    for (size_t i = 0; i < NL_COUNT(edits); i++) {
+        write_edited(&state, scratch("edited.safetensors"), edits[i].is, edits[i].becomes);
+        char *said = run_to(words.data, false);
+        char want[64];
+        snprintf(want, sizeof want, "its training state lacks %s, ", edits[i].lacks);
+        ck_assert_msg(strstr(said, want) != NULL, "%s: %s", edits[i].becomes, said);
+        nl_free(said);
+    }
+    nl_state_clear(&state);
+    nl_text_clear(&words);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("training");
@@ -255,6 +328,7 @@ int main(void)
     tcase_add_checked_fixture(tc, NULL, scratch_remove);
     tcase_set_timeout(tc, 600);
     tcase_add_loop_test(tc, ten_steps_are_the_recorded_ones, 0, backends);
+    tcase_add_test(tc, a_checkpoint_stands_at_a_place_that_can_be);
     tcase_add_test(tc, precise_statistics_are_those_of_all_batches_together);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);

@@ -1,3 +1,4 @@
+#include "src/app/events.h"
 #include "src/app/train.h"
 #include "src/core/log.h"
 #include "src/core/memory.h"
@@ -44,72 +45,120 @@ nl_status nl_checkpoint_save(struct nl_train *train, const char *name)
     nl_settings_dump(&train->run->settings, &config);
     nl_status st = nl_text_check(&path);
     if (st == NL_OK) st = nl_text_check(&config);
+    if (st == NL_OK) st = nl_events_flush(train->events);
     if (st == NL_OK) st = save(train, path.data, config.data);
     nl_text_clear(&path);
     nl_text_clear(&config);
     return st;
 }
 
-static int64_t integer_of(const json_t *root, const char *key)
+struct count_row {
+    const json_t *of;
+    const char *key;
+    int64_t most, *out;
+};
+
+struct number_row {
+    const json_t *of;
+    const char *key;
+    double least, most, *out;
+};
+
+static nl_status read_count(const struct nl_state *state, const struct count_row *row)
 {
-    return (int64_t)json_integer_value(json_object_get(root, key));
+    const json_t *value = json_object_get(row->of, row->key);
+    *row->out = (int64_t)json_integer_value(value);
+    NL_REQUIRE(json_is_integer(value) && *row->out >= 0 && *row->out <= row->most, NL_EIO,
+               "%s: its training state lacks \"%s\", an integer from 0 to %lld", state->path,
+               row->key, (long long)row->most);
+    return NL_OK;
+}
+
+static nl_status read_number(const struct nl_state *state, const struct number_row *row)
+{
+    const json_t *value = json_object_get(row->of, row->key);
+    *row->out = json_number_value(value);
+    NL_REQUIRE(json_is_number(value) && *row->out >= row->least && *row->out <= row->most, NL_EIO,
+               "%s: its training state lacks \"%s\", a number from %g to %g", state->path, row->key,
+               row->least, row->most);
+    return NL_OK;
+}
+
+/* Bounds leave room for what is added and multiplied to go on. */
+static nl_status read_at(const struct nl_state *state, const json_t *root, struct nl_train_at *at)
+{
+    const int64_t many = (int64_t)1 << 53;
+    const json_t *tally = json_object_get(root, "tally");
+    const struct count_row counts[] = {
+        {root, "epoch", INT32_MAX, &at->epoch},  {root, "batch", INT32_MAX, &at->batch},
+        {root, "step", many, &at->step},         {root, "best_epoch", INT32_MAX, &at->best_epoch},
+        {tally, "top1", many, &at->tally.top1},  {tally, "top5", many, &at->tally.top5},
+        {tally, "clips", many, &at->tally.clips}};
+    const struct number_row numbers[] = {{root, "best", -1, 1, &at->best},
+                                         {tally, "loss", -1e300, 1e300, &at->tally.loss}};
+    int64_t seed;
+    const struct count_row of_seed = {root, "seed", INT64_MAX, &seed};
+    for (size_t i = 0; i < NL_COUNT(counts); i++) NL_TRY(read_count(state, &counts[i]));
+    for (size_t i = 0; i < NL_COUNT(numbers); i++) NL_TRY(read_number(state, &numbers[i]));
+    NL_TRY(read_count(state, &of_seed));
+    at->seed = (uint64_t)seed;
+    return NL_OK;
 }
 
 nl_status nl_checkpoint_at(const struct nl_state *state, struct nl_train_at *at, bool *found)
 {
     const char *text = nl_state_meta(state, "training");
+    struct nl_train_at read = {.step = 0};
     json_error_t error;
     *found = false;
     if (!text) return NL_OK;
     json_t *root = json_loads(text, JSON_REJECT_DUPLICATES, &error);
     NL_REQUIRE(root, NL_EIO, "%s: its training state is no JSON: %s", state->path, error.text);
-    const json_t *tally = json_object_get(root, "tally");
-    *at = (struct nl_train_at){.epoch = integer_of(root, "epoch"),
-                               .batch = integer_of(root, "batch"),
-                               .step = integer_of(root, "step"),
-                               .seed = (uint64_t)integer_of(root, "seed"),
-                               .best = json_number_value(json_object_get(root, "best")),
-                               .best_epoch = integer_of(root, "best_epoch"),
-                               .tally = {.loss = json_number_value(json_object_get(tally, "loss")),
-                                         .top1 = integer_of(tally, "top1"),
-                                         .top5 = integer_of(tally, "top5"),
-                                         .clips = integer_of(tally, "clips")}};
+    const nl_status st = read_at(state, root, &read);
     json_decref(root);
-    const bool sound = at->epoch >= 0 && at->batch >= 0 && at->step >= 0;
-    NL_REQUIRE(sound, NL_EIO, "%s: its training state is negative", state->path);
+    NL_TRY(st);
+    *at = read;
     *found = true;
     return NL_OK;
 }
 
-static bool is_checkpoint(const char *name)
+bool nl_checkpoint_named(const char *name)
 {
     const size_t n = strlen(name), tail = sizeof suffix - 1;
     return strncmp(name, "NONLOCAL", 8) == 0 && n > tail && strcmp(name + n - tail, suffix) == 0;
 }
 
-/* The step that a file stands at; -1 where it is no checkpoint of a run. */
-static int64_t step_of(const char *path)
+/* Where a file stands; at step -1 where it is no checkpoint of a run. */
+static struct nl_train_at place_of(const char *path)
 {
     struct nl_state state;
     struct nl_train_at at;
     bool found = false;
-    if (nl_state_load(path, NULL, &state) != NL_OK) return -1;
+    if (nl_state_load(path, NULL, &state) != NL_OK) return (struct nl_train_at){.step = -1};
     const nl_status st = nl_checkpoint_at(&state, &at, &found);
     nl_state_clear(&state);
-    return st == NL_OK && found ? at.step : -1;
+    return st == NL_OK && found ? at : (struct nl_train_at){.step = -1};
+}
+
+/* Between the last step of an epoch and the first of the next one comes the epoch's end. */
+static bool is_newer(const struct nl_train_at *one, const struct nl_train_at *two)
+{
+    return one->step > two->step || (one->step == two->step && one->epoch > two->epoch);
 }
 
 /* Keeps the newer of *path and the folder's file `name`. */
-static nl_status consider(const char *folder, const char *name, char **path, int64_t *newest)
+static nl_status consider(const char *folder, const char *name, char **path,
+                          struct nl_train_at *newest)
 {
     struct nl_text text = {.data = NULL};
-    if (!is_checkpoint(name)) return NL_OK;
+    if (!nl_checkpoint_named(name)) return NL_OK;
     nl_text_add(&text, "%s/%s", folder, name);
     nl_status st = nl_text_check(&text);
-    const int64_t step = st == NL_OK ? step_of(text.data) : -1;
-    if (step > *newest) {
+    const struct nl_train_at at =
+        st == NL_OK ? place_of(text.data) : (struct nl_train_at){.step = -1};
+    if (is_newer(&at, newest)) {
         nl_free(*path);
-        *newest = step;
+        *newest = at;
         st = nl_copy_text(text.data, path);
     }
     nl_text_clear(&text);
@@ -119,7 +168,7 @@ static nl_status consider(const char *folder, const char *name, char **path, int
 nl_status nl_checkpoint_newest(const char *folder, char **path)
 {
     struct dirent **entries = NULL;
-    int64_t newest = -1;
+    struct nl_train_at newest = {.step = -1};
     nl_status st = NL_OK;
     *path = NULL;
     const int count = scandir(folder, &entries, NULL, alphasort);

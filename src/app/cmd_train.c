@@ -72,6 +72,14 @@ static nl_status find_resume(const struct nl_run *run, char **path)
     return NL_OK;
 }
 
+/* The run's seed stays, or it would not be the same run. */
+static void tell_seed(const struct nl_flags *args, uint64_t wanted, uint64_t seed)
+{
+    if ((args->has_seed || args->fix_random_seed) && wanted != seed)
+        nl_warn("seed %" PRIu64 " has no effect; the run goes on with its own, %" PRIu64, wanted,
+                seed);
+}
+
 /* Optimizer state and position; a file without them gives weights only. */
 static nl_status take_state(struct nl_train *train, const struct nl_state *state)
 {
@@ -84,6 +92,7 @@ static nl_status take_state(struct nl_train *train, const struct nl_state *state
     if (at) {
         nl_note("resume: step %" PRId64 ", epoch %" PRId64 ", batch %" PRId64 " of it",
                 train->at.step, train->at.epoch, train->at.batch);
+        tell_seed(&train->run->args, seed, train->at.seed);
         return NL_OK;
     }
     train->at = (struct nl_train_at){.seed = seed, .best = -1};
@@ -152,6 +161,10 @@ static nl_status open_lists(struct nl_train *train)
     NL_REQUIRE(train->steps_per_epoch > 0, NL_EUSAGE,
                "%s: %d videos are fewer than one batch (TRAIN.batch_size %d)",
                train->config->train.sampling.filelist, train->inputs[0].count, batch);
+    NL_REQUIRE(train->at.batch <= train->steps_per_epoch, NL_EUSAGE,
+               "%s: %" PRId64 " steps an epoch, but the checkpoint stands after %" PRId64
+               "; resume with its list and TRAIN.batch_size",
+               train->config->train.sampling.filelist, train->steps_per_epoch, train->at.batch);
     train->steps = train->steps_per_epoch * train->config->train.epoch;
     return NL_OK;
 }
@@ -195,11 +208,11 @@ static nl_status open_all(struct nl_train *train)
     NL_TRY(open_network(train, &resumed));
     scale_rate(run);
     NL_TRY(open_lists(train));
-    NL_TRY(nl_train_folder(train, resumed));
     const struct nl_sampling *s = &train->config->train.sampling;
     const struct nl_geometry g = {micro_of(train->config), s->video_length, s->crop_size,
                                   s->crop_size};
     NL_TRY(nl_train_memory(train, &g));
+    NL_TRY(nl_train_folder(train, resumed));
     NL_TRY(nl_trainer_open(&train->trainer, &train->session, &g, train->config->train.num_gpus,
                            train->at.seed));
     NL_TRY(summarise(train));
@@ -252,14 +265,22 @@ static nl_status one_step(struct nl_train *train, struct nl_loader *loader)
     return NL_OK;
 }
 
-/* Ctrl-C: the step at hand is done, the state is saved. */
-static nl_status stop(struct nl_train *train)
+/* Ctrl-C, after the state was saved. */
+static nl_status stopped(const struct nl_train *train)
 {
-    NL_TRY(nl_checkpoint_save(train, "NONLOCAL_last"));
     nl_note("stopped after step %" PRId64 "; saved. The same command with --resume=%s goes on",
             train->at.step, train->save_dir);
     return NL_EINTR;
 }
+
+/* Ctrl-C: the step at hand is done. */
+static nl_status stop(struct nl_train *train)
+{
+    NL_TRY(nl_checkpoint_save(train, "NONLOCAL_last"));
+    return stopped(train);
+}
+
+/* At the end of its steps an epoch is saved, so that what fails after them costs no step. */
 
 static nl_status steps_of_epoch(struct nl_train *train, struct nl_loader *loader)
 {
@@ -267,10 +288,10 @@ static nl_status steps_of_epoch(struct nl_train *train, struct nl_loader *loader
     while (train->at.batch < train->steps_per_epoch) {
         NL_TRY(one_step(train, loader));
         if (nl_interrupted()) return stop(train);
-        if (every && train->at.step % every == 0)
+        if (every && train->at.step % every == 0 && train->at.batch < train->steps_per_epoch)
             NL_TRY(nl_checkpoint_save(train, "NONLOCAL_last"));
     }
-    return NL_OK;
+    return nl_checkpoint_save(train, "NONLOCAL_last");
 }
 
 static nl_status validate(struct nl_train *train, int64_t epoch)
@@ -279,7 +300,6 @@ static nl_status validate(struct nl_train *train, int64_t epoch)
     struct nl_tally tally;
     if (!interval || (epoch + 1) % interval != 0) return NL_OK;
     NL_TRY(nl_validate(train, &tally));
-    if (nl_interrupted()) return NL_OK;
     NL_TRY(nl_train_log_valid(train, &tally));
     const double top1 = tally.clips ? (double)tally.top1 / (double)tally.clips : 0;
     if (top1 <= train->at.best) return NL_OK;
@@ -288,15 +308,23 @@ static nl_status validate(struct nl_train *train, int64_t epoch)
     return nl_checkpoint_save(train, "NONLOCAL_best");
 }
 
-/* The checkpoint of an epoch stands at the beginning of the next one. */
+static nl_status judge_epoch(struct nl_train *train)
+{
+    NL_TRY(nl_train_log_epoch(train));
+    if (train->config->train.precise_bn)
+        NL_TRY(nl_precise_bn(train, train->config->train.precise_bn));
+    return validate(train, train->at.epoch);
+}
+
+/* The checkpoint of an epoch stands at the beginning of the next one. One that was interrupted
+ * before is left where its steps ended, and its end is done again. */
 static nl_status end_epoch(struct nl_train *train)
 {
     char name[64];
     const int64_t epoch = train->at.epoch;
-    NL_TRY(nl_train_log_epoch(train));
-    if (train->config->train.precise_bn)
-        NL_TRY(nl_precise_bn(train, train->config->train.precise_bn));
-    NL_TRY(validate(train, epoch));
+    const nl_status st = judge_epoch(train);
+    if (st == NL_EINTR) return stopped(train);
+    NL_TRY(st);
     train->at.epoch++;
     train->at.batch = 0;
     train->at.tally = (struct nl_tally){.loss = 0};

@@ -35,6 +35,7 @@ static nl_status training_graph(struct nl_train *train, const struct nl_geometry
                                          .frozen_bn = train->config->train.bn == NL_BN_FROZEN,
                                          .share = 1,
                                          .trains = nl_model_trains(train->config->train.trainable)};
+    NL_REQUIRE(train->session.model.type == NL_F32, NL_ENOSUP, "precise BN runs in f32");
     return nl_model_train_graph(&train->session.model, geometry, &training, g, ends);
 }
 
@@ -183,7 +184,6 @@ nl_status nl_precise_bn(struct nl_train *train, int64_t batches)
     if (batches > there) batches = there;
     NL_REQUIRE(batches > 0, NL_EUSAGE, "%s: fewer videos than one micro-batch of %d", s->filelist,
                micro);
-    NL_REQUIRE(train->session.model.type == NL_F32, NL_ENOSUP, "precise BN runs in f32");
     nl_status st = open_gatherer(&gatherer, train, &geometry);
     if (st == NL_OK) st = put_ones(&gatherer);
     if (st == NL_OK) st = open_pool(&pool, &train->session.model.params);

@@ -49,13 +49,18 @@ void nl_train_report_bad(const struct nl_loader *loader);
 void nl_train_lists_clear(struct nl_train *train);
 
 /* train_folder.c: makes the folder, or refuses one that cannot be written or that holds a run of
- * another configuration (NL_EUSAGE, with the difference); writes manifest.json. */
+ * another configuration (NL_EUSAGE, with the difference) or, unless `resumed`, checkpoints; writes
+ * manifest.json. */
 nl_status nl_train_folder(struct nl_train *train, bool resumed) NL_MUST_CHECK;
 
-/* checkpoint.c: NAME.safetensors in the folder, with everything to go on. */
+/* checkpoint.c: NAME.safetensors in the folder, with everything to go on; curves up to there are in
+ * their file before it. */
 nl_status nl_checkpoint_save(struct nl_train *train, const char *name) NL_MUST_CHECK;
-/* Where the checkpoint stands; *found false where it has no training state. */
+/* Where the checkpoint stands; *found false where it has no training state. NL_EIO: one that lacks a
+ * number, or has it out of range. */
 nl_status nl_checkpoint_at(const struct nl_state *state, struct nl_train_at *at, bool *found);
+/* Whether a file of this name is one. */
+bool nl_checkpoint_named(const char *name);
 /* The newest checkpoint in a folder, for nl_free; NULL where there is none. */
 nl_status nl_checkpoint_newest(const char *folder, char **path) NL_MUST_CHECK;
 /* Removes epoch checkpoints but the last `keep`. */
@@ -74,20 +79,21 @@ void nl_train_log_close(struct nl_train *train);
 
 /* precise_bn.c: running statistics become those of all values in `batches` micro-batches of the
  * training list, as the weights are now: the mean of means, and the mean of variances plus the
- * variance of means (Caffe2's precise BN). After a failure they are undefined. */
+ * variance of means (Caffe2's precise BN). NL_ENOSUP for f64, NL_EINTR where it was interrupted.
+ * After a failure they are undefined. */
 nl_status nl_precise_bn(struct nl_train *train, int64_t batches) NL_MUST_CHECK;
 /* Bytes of its plan, without allocating it. */
 nl_status nl_precise_bn_measure(struct nl_train *train, const struct nl_geometry *geometry,
                                 size_t *bytes) NL_MUST_CHECK;
 
-/* validate.c: the VALID list in evaluation mode. */
+/* validate.c: the VALID list in evaluation mode. NL_EINTR where it was interrupted, NL_EIO where a score is not finite, with its clip. */
 nl_status nl_validate(struct nl_train *train, struct nl_tally *tally) NL_MUST_CHECK;
 /* Clips at a time where a training step has `parts` micro-batches, and bytes of their plan. */
 int nl_valid_batch(const struct nl_config *config, int parts);
 nl_status nl_validate_measure(struct nl_train *train, int batch, size_t *bytes) NL_MUST_CHECK;
 
 /* train_memory.c: tells what training will need, validation included. NL_EUSAGE where the machine
- * has less, naming the micro-batch that fits. */
+ * has less, naming the micro-batch that fits; NL_ENOSUP for precise BN that cannot run. */
 nl_status nl_train_memory(struct nl_train *train, const struct nl_geometry *g) NL_MUST_CHECK;
 
 #endif

@@ -3,7 +3,6 @@
 #include "src/app/outputs.h"
 #include "src/app/train.h"
 #include "src/core/file.h"
-#include "src/core/log.h"
 #include "src/core/memory.h"
 
 #include "autoconf.h"
@@ -17,27 +16,52 @@
 #include <time.h>
 #include <unistd.h>
 
+static int is_leftover(const struct dirent *entry)
+{
+    const char *end = strrchr(entry->d_name, '.');
+    return strncmp(entry->d_name, "NONLOCAL", 8) == 0 && end && strcmp(end, ".tmp") == 0;
+}
+
+static int is_checkpoint(const struct dirent *entry)
+{
+    return nl_checkpoint_named(entry->d_name);
+}
+
 /* What a kill left of a file that was being written. */
 static void remove_leftovers(const char *folder)
 {
     struct dirent **entries = NULL;
-    const int count = scandir(folder, &entries, NULL, NULL);
+    const int count = scandir(folder, &entries, is_leftover, NULL);
     for (int i = 0; i < count; i++) {
-        const char *name = entries[i]->d_name, *end = strrchr(name, '.');
         struct nl_text path = {.data = NULL};
-        if (strncmp(name, "NONLOCAL", 8) == 0 && end && strcmp(end, ".tmp") == 0) {
-            nl_text_add(&path, "%s/%s", folder, name);
-            if (nl_text_check(&path) == NL_OK) unlink(path.data);
-        }
+        nl_text_add(&path, "%s/%s", folder, entries[i]->d_name);
+        if (nl_text_check(&path) == NL_OK) unlink(path.data);
         nl_text_clear(&path);
         nl_free(entries[i]); /* of malloc, as all that nl_free takes */
     }
     if (count >= 0) nl_free(entries);
 }
 
-/* Keys of a machine, and how long the run is, may change from one start to the next. */
+/* A run that starts over would leave checkpoints of two runs, of which --resume takes the one with
+ * more steps. */
+static nl_status check_unused(const char *folder)
+{
+    struct dirent **entries = NULL;
+    const int count = scandir(folder, &entries, is_checkpoint, NULL);
+    NL_REQUIRE(count >= 0, NL_EIO, "%s: %s", folder, strerror(errno));
+    for (int i = 0; i < count; i++) nl_free(entries[i]);
+    nl_free(entries);
+    NL_REQUIRE(count == 0, NL_EUSAGE,
+               "%s holds checkpoints; --resume=%s goes on, another --save_dir starts over", folder,
+               folder);
+    return NL_OK;
+}
+
+/* Keys of a machine, and how long the run is, may change from one start to the next; the number of
+ * micro-batches may not, since each has statistics of its own. */
 static bool may_differ(const struct nl_option *option)
 {
+    if (strcmp(option->key, "num_gpus") == 0) return false;
     return (option->flags & (NL_OPT_LOCAL | NL_OPT_UNUSED)) || strcmp(option->key, "epoch") == 0 ||
            strcmp(option->section, "INFER") == 0 || strcmp(option->section, "TEST") == 0;
 }
@@ -77,8 +101,22 @@ static nl_status compare_text(const struct nl_settings *ours, const char *config
     return st;
 }
 
-/* A manifest that is there is of the same configuration, or the folder is refused. */
-static nl_status check_manifest(const struct nl_train *train, const char *path)
+/* The order of an epoch is drawn over the list. Its name may change. */
+static nl_status compare_list(const struct nl_train *train, const json_t *root, const char *name)
+{
+    const char *list = train->config->train.sampling.filelist;
+    const json_t *entry = json_object_get(root, "train_list");
+    const char *theirs = json_string_value(json_object_get(entry, "sha256"));
+    char ours[NL_HASH_TEXT];
+    NL_TRY(nl_file_sha256(list, ours));
+    NL_REQUIRE(!theirs || !*theirs || strcmp(ours, theirs) == 0, NL_EUSAGE,
+               "%s: a run over another list than %s; give another --save_dir", name, list);
+    return NL_OK;
+}
+
+/* A manifest that is there is of the same configuration, and if it goes on of the same list, or the
+ * folder is refused. */
+static nl_status check_manifest(const struct nl_train *train, const char *path, bool resumed)
 {
     enum { LIMIT = 1 << 24 };
     char *text = NULL;
@@ -91,6 +129,7 @@ static nl_status check_manifest(const struct nl_train *train, const char *path)
     nl_status st =
         config ? compare_text(&train->run->settings, config, path)
                : nl_fail(NL_EUSAGE, "%s: no manifest of a run; give another --save_dir", path);
+    if (st == NL_OK && resumed) st = compare_list(train, root, path);
     json_decref(root);
     nl_free(text);
     return st;
@@ -149,11 +188,8 @@ nl_status nl_train_folder(struct nl_train *train, bool resumed)
     nl_text_add(&path, "%s/manifest.json", train->save_dir);
     nl_status st = nl_text_check(&path);
     if (st == NL_OK) {
-        const bool there = access(path.data, F_OK) == 0;
-        st = check_manifest(train, path.data);
-        if (st == NL_OK && there && !resumed)
-            nl_warn("%s holds a run of this configuration; it starts over (--resume=%s goes on)",
-                    train->save_dir, train->save_dir);
+        st = check_manifest(train, path.data, resumed);
+        if (st == NL_OK && !resumed) st = check_unused(train->save_dir);
         if (st == NL_OK) remove_leftovers(train->save_dir);
         if (st == NL_OK) st = write_manifest(train, path.data);
     }

@@ -188,9 +188,9 @@ nl_status nl_train_log_step(struct nl_train *train, const struct nl_step_report 
     NL_TRY(st);
     NL_TRY(put_line(train, line));
     NL_TRY(step_events(train, step));
-    if (isatty(STDERR_FILENO) == 1)
-        show(train, step);
-    else if (train->at.batch % interval == 0)
+    const bool watched = isatty(STDERR_FILENO) == 1;
+    if (watched) show(train, step);
+    if ((!watched || isatty(STDOUT_FILENO) != 1) && train->at.batch % interval == 0)
         print(train, step);
     return NL_OK;
 }

@@ -18,9 +18,9 @@ void nl_tally_add(struct nl_tally *sum, const struct nl_tally *more)
 
 void nl_tally_rank(struct nl_tally *tally, const double *score, int64_t classes, int64_t label)
 {
-    int64_t before = 0;
+    int64_t before = isnan(score[label]) ? classes + 5 : 0;
     for (int64_t c = 0; c < classes; c++)
-        before += score[c] > score[label] || (score[c] == score[label] && c < label);
+        before += !(score[label] > score[c] || (score[label] == score[c] && label <= c));
     tally->top1 += before < 1;
     tally->top5 += before < 5;
     tally->clips++;

@@ -2,15 +2,30 @@
 #include "src/app/train.h"
 #include "src/core/memory.h"
 
+#include <inttypes.h>
 #include <math.h>
 
-/* One batch; a partial one runs with what is left over from before behind it. */
-static nl_status one_batch(struct nl_engine *engine, const struct nl_batch *batch,
-                           double *probability, int64_t classes, struct nl_tally *tally)
+static nl_status check_finite(const struct nl_train *train, const double *probability,
+                              int64_t classes, int64_t sample)
 {
+    for (int64_t c = 0; c < classes; c++)
+        NL_REQUIRE(isfinite(probability[c]), NL_EIO,
+                   "validation after step %" PRId64 " (epoch %" PRId64
+                   "): the scores of %s are not finite; the best checkpoint is left as it was",
+                   train->at.step, train->at.epoch, train->samples[1][sample].path);
+    return NL_OK;
+}
+
+/* One batch; a partial one runs with what is left over from before behind it. */
+static nl_status one_batch(const struct nl_train *train, struct nl_engine *engine,
+                           const struct nl_batch *batch, double *probability,
+                           struct nl_tally *tally)
+{
+    const int64_t classes = train->config->model.num_classes;
     NL_TRY(nl_engine_predict(engine, batch->clips, probability));
     for (int i = 0; i < batch->count; i++) {
         const double *p = probability + i * classes;
+        NL_TRY(check_finite(train, p, classes, batch->samples[i]));
         tally->loss -= log(fmax(p[batch->labels[i]], 1e-38));
         nl_tally_rank(tally, p, classes, batch->labels[i]);
     }
@@ -27,12 +42,12 @@ static nl_status all_batches(struct nl_train *train, struct nl_engine *engine,
         nl_calloc((size_t)(engine->geometry.batch * classes), sizeof *probability, &probability));
     nl_status st = nl_loader_next(loader, &batch);
     while (st == NL_OK && batch && !nl_interrupted()) {
-        st = one_batch(engine, batch, probability, classes, tally);
+        st = one_batch(train, engine, batch, probability, tally);
         nl_loader_release(loader, batch);
         if (st == NL_OK) st = nl_loader_next(loader, &batch);
     }
     nl_free(probability);
-    return st;
+    return st == NL_OK && nl_interrupted() ? NL_EINTR : st;
 }
 
 int nl_valid_batch(const struct nl_config *config, int parts)
@@ -71,6 +86,7 @@ nl_status nl_validate(struct nl_train *train, struct nl_tally *tally)
     nl_status st = nl_engine_open(&engine, &train->session, &geometry, NULL);
     if (st == NL_OK) st = nl_train_loader(train, true, 0, batch, &loader);
     if (st == NL_OK) st = all_batches(train, &engine, loader, tally);
+    if (loader) nl_train_report_bad(loader);
     nl_loader_close(loader);
     nl_engine_close(&engine);
     return st;
