@@ -47,5 +47,25 @@ sed 's/ 2$/ 3/' "$folder/one/train.txt" >"$folder/off.txt"
 check "$folder/off.txt" && fail "a label out of range passes"
 grep -q 'label 3, want 0 to 2' "$folder/out" || fail "no line about the label"
 
+# Forms of lists: what editors add does not count, what cannot be meant is named with its line.
+video="$folder/videos/d/0.mp4"
+printf '\357\273\277  %s 0\r\n \t\n\t%s 1 \t\r\n\n' "$video" "$folder/videos/d/1.mp4" \
+    >"$folder/form.txt"
+check "$folder/form.txt" || fail "blanks and a byte order mark: $(cat "$folder/out")"
+grep -q '^2 videos: 0 faults' "$folder/out" || fail "not two videos: $(cat "$folder/out")"
+# refused MESSAGE: form.txt is, with that message
+refused() {
+    check "$folder/form.txt" && fail "passes: $1"
+    grep -qF "form.txt:$1" "$folder/out" || fail "want $1, got $(cat "$folder/out")"
+}
+printf '%s 0\n%s\0 1\n' "$video" "$video" >"$folder/form.txt"
+refused '2: a NUL byte'
+printf '%s 0\n\nx.mp4 99999999999999999999\n' "$video" >"$folder/form.txt"
+refused '3: 99999999999999999999 is out of range'
+printf '%s 0\nx.mp4 one\n' "$video" >"$folder/form.txt"
+refused '2: 1 columns where lines before have 2: "x.mp4 one"'
+printf 'x.mp4 7 1\n' >"$folder/form.txt"
+refused '1: 3 columns; want PATH, PATH LABEL, or PATH INDEX TEMPORAL SPATIAL: "x.mp4 7 1"'
+
 test $failed = 0 && echo "make-list, check-data: all of it holds"
 exit $failed
