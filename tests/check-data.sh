@@ -67,5 +67,36 @@ refused '2: 1 columns where lines before have 2: "x.mp4 one"'
 printf 'x.mp4 7 1\n' >"$folder/form.txt"
 refused '1: 3 columns; want PATH, PATH LABEL, or PATH INDEX TEMPORAL SPATIAL: "x.mp4 7 1"'
 
+# Names that need quotes read back; names that no JSON or YAML holds are refused.
+odd="$folder/it's \"odd\" \\ # one: $(printf '\303\244')"
+mkdir -p "$folder/names/a \"b\" \\c" "$folder/names/$(printf '\303\244')"
+for class in "$folder/names"/*; do
+    for i in 0 1 2; do cp "$video" "$class/$i.mp4"; done
+done
+names() {
+    "$program" make-list "$folder/names" "$@" >"$folder/out" 2>&1
+}
+names --to="$odd" --split=34,33,33 || fail "odd names: $(cat "$folder/out")"
+"$program" check-data --config="$odd/config.yaml" >"$folder/out" 2>&1 ||
+    fail "odd names do not read back: $(cat "$folder/out")"
+printf '  filelist: %s\n' "'$(printf '%s' "$odd" | sed "s/'/''/")/train.txt'" >"$folder/want"
+grep -qxFf "$folder/want" "$odd/config.yaml" || fail "another filelist: $(cat "$odd/config.yaml")"
+test "$(tr -d '\n' <"$odd/labels.json")" = "[ \"a \\\"b\\\" \\\\c\", \"$(printf '\303\244')\"]" ||
+    fail "labels.json: $(cat "$odd/labels.json")"
+names --to="$folder/few" --split=1,99,0 && fail "a class without a video to train on passes"
+grep -q 'none of 3 videos is left to train on' "$folder/out" || fail "no line about the split"
+mkdir "$folder/names/$(printf 'x\tx')"
+names --to="$folder/few" && fail "a control character passes"
+grep -qF 'class "x\x09x": a control character in its name' "$folder/out" || fail "$(cat "$folder/out")"
+rmdir "$folder/names/$(printf 'x\tx')"
+if mkdir "$folder/names/$(printf 'x\377')" 2>"$folder/out"; then
+    names --to="$folder/few" && fail "a name that is not UTF-8 passes"
+    grep -q 'its name is not UTF-8' "$folder/out" || fail "$(cat "$folder/out")"
+    rmdir "$folder/names/$(printf 'x\377')"
+fi
+mkdir "$folder/names/empty"
+names --to="$folder/few" && fail "a class without videos passes"
+grep -q 'empty: no video in this folder' "$folder/out" || fail "no line about the empty class"
+
 test $failed = 0 && echo "make-list, check-data: all of it holds"
 exit $failed
