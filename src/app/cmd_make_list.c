@@ -42,27 +42,12 @@ static nl_status read_split(const char *text, double share[SPLITS])
     return NL_OK;
 }
 
-/* JSON and YAML hold no other text as it is. */
-static nl_status check_name(const char *what, const char *name)
-{
-    char shown[300];
-    nl_text_escape(name, shown, sizeof shown);
-    for (const unsigned char *c = (const unsigned char *)name; *c; c++)
-        NL_REQUIRE(*c >= 32 && *c != 127, NL_EUSAGE, "%s \"%s\": a control character in its name",
-                   what, shown);
-    json_t *text = json_string(name);
-    NL_REQUIRE(text, NL_EUSAGE, "%s \"%s\": its name is not UTF-8", what, shown);
-    json_decref(text);
-    return NL_OK;
-}
-
 static nl_status take_class(struct listing *l, const char *name)
 {
     char path[PATH_BYTES];
     struct stat about;
     snprintf(path, sizeof path, "%.4000s/%.255s", l->from, name);
     if (name[0] == '.' || stat(path, &about) != 0 || !S_ISDIR(about.st_mode)) return NL_OK;
-    NL_TRY(check_name("class", name));
     NL_TRY(nl_resize(&l->classes, (size_t)l->n_classes + 1, sizeof *l->classes));
     NL_TRY(nl_copy_text(name, &l->classes[l->n_classes]));
     l->n_classes++;
@@ -153,6 +138,26 @@ static nl_status write_file(const struct listing *l, const char *name, const cha
     return nl_file_write_commit(&w);
 }
 
+/* JSON and YAML hold no other text as it is. */
+static nl_status check_name(const char *what, const char *name)
+{
+    char shown[300];
+    nl_text_escape(name, shown, sizeof shown);
+    for (const unsigned char *c = (const unsigned char *)name; *c; c++)
+        NL_REQUIRE(*c >= 32 && *c != 127, NL_EUSAGE, "%s \"%s\": a control character in its name",
+                   what, shown);
+    json_t *text = json_string(name);
+    NL_REQUIRE(text, NL_EUSAGE, "%s \"%s\": its name is not UTF-8", what, shown);
+    json_decref(text);
+    return NL_OK;
+}
+
+static nl_status check_names(const struct listing *l)
+{
+    for (int i = 0; i < l->n_classes; i++) NL_TRY(check_name("class", l->classes[i]));
+    return check_name("--to", l->to);
+}
+
 static nl_status write_labels(const struct listing *l)
 {
     json_t *names = json_array();
@@ -201,8 +206,8 @@ static nl_status write_config(const struct listing *l)
 static nl_status make(struct listing *l)
 {
     char name[32];
-    NL_TRY(check_name("--to", l->to));
     NL_TRY(find_classes(l));
+    NL_TRY(check_names(l));
     NL_TRY(nl_folder_ready("--to", l->to));
     for (int i = 0; i < l->n_classes; i++) NL_TRY(add_class(l, i));
     for (int i = 0; i < SPLITS; i++) {
