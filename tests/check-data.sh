@@ -67,6 +67,18 @@ refused '2: 1 columns where lines before have 2: "x.mp4 one"'
 printf 'x.mp4 7 1\n' >"$folder/form.txt"
 refused '1: 3 columns; want PATH, PATH LABEL, or PATH INDEX TEMPORAL SPATIAL: "x.mp4 7 1"'
 
+# A file is one under all of its paths.
+ln -s 0.mp4 "$folder/videos/d/link.mp4"
+for other in "$folder/videos/b c/../d/0.mp4" "$folder/videos/d/link.mp4"; do
+    printf '%s 0\n%s 0\n' "$video" "$other" >"$folder/form.txt"
+    refused "2: $other is in line 1 already, as $video"
+    echo "$video 0" >"$folder/first.txt"
+    echo "$other 0" >"$folder/form.txt"
+    check "$folder/first.txt" "$folder/form.txt" && fail "two splits share $other"
+    grep -qE "(form|first).txt:1: .* is in .*(form|first).txt:1 too" "$folder/out" ||
+        fail "$other in two splits is not named"
+done
+
 # Names that need quotes read back; names that no JSON or YAML holds are refused.
 odd="$folder/it's \"odd\" \\ # one: $(printf '\303\244')"
 mkdir -p "$folder/names/a \"b\" \\c" "$folder/names/$(printf '\303\244')"
