@@ -168,7 +168,12 @@ refused() {
 sed 's/ 2$/ 3/; s/ 1$/ 2/; s/ 0$/ 1/' "$folder/list.txt" >"$folder/from1.txt"
 refused 2 'seems to count from 1' --set TRAIN.filelist="$folder/from1.txt"
 { cat "$folder/list.txt"; head -1 "$folder/list.txt"; } >"$folder/twice.txt"
-refused 2 'is in line 1 already' --set TRAIN.filelist="$folder/twice.txt"
+refused 2 'is in line 1 already$' --set TRAIN.filelist="$folder/twice.txt"
+ln -s 0.npy "$folder/link.npy"
+for other in "$folder/./0.npy" "$folder/link.npy"; do
+    { cat "$folder/list.txt"; echo "$other 0"; } >"$folder/twice.txt"
+    refused 2 "$other is in line 1 already, as $folder/0.npy$" --set TRAIN.filelist="$folder/twice.txt"
+done
 : >"$folder/empty.txt"
 refused 2 'an empty list' --set TRAIN.filelist="$folder/empty.txt"
 refused 1 'No such file' --set TRAIN.filelist="$folder/none.txt"

@@ -88,36 +88,46 @@ static nl_status read_lists(struct checking *c)
 }
 
 struct place {
+    char *real;
     const char *path, *list;
     int index;
 };
 
-static int by_path(const void *a, const void *b)
+static int by_file(const void *a, const void *b)
 {
     const struct place *one = a, *two = b;
-    const int order = strcmp(one->path, two->path);
+    const int order = strcmp(one->real, two->real);
     return order ? order : strcmp(one->list, two->list);
+}
+
+static void print_twins(struct checking *c, struct place *places)
+{
+    qsort(places, (size_t)c->inputs.count, sizeof *places, by_file);
+    for (int i = 1; i < c->inputs.count; i++) {
+        const struct place *one = &places[i - 1], *two = &places[i];
+        if (strcmp(two->real, one->real) != 0 || two->list == one->list) continue;
+        c->found[two->index].twin = one->index;
+        c->found[one->index].twin = two->index;
+        printf("%s:%d: %s is in %s:%d too\n", two->list, c->inputs.list[two->index].line, two->path,
+               one->list, c->inputs.list[one->index].line);
+        c->bad++;
+    }
 }
 
 /* A video in two splits: what is validated on was trained on. */
 static nl_status check_splits(struct checking *c)
 {
     struct place *places = NULL;
+    nl_status st = NL_OK;
     NL_TRY(nl_calloc((size_t)c->inputs.count, sizeof *places, &places));
-    for (int i = 0; i < c->inputs.count; i++)
-        places[i] = (struct place){c->inputs.list[i].path, c->lists[i], i};
-    qsort(places, (size_t)c->inputs.count, sizeof *places, by_path);
-    for (int i = 1; i < c->inputs.count; i++) {
-        if (strcmp(places[i].path, places[i - 1].path) != 0 || places[i].list == places[i - 1].list)
-            continue;
-        c->found[places[i].index].twin = places[i - 1].index;
-        c->found[places[i - 1].index].twin = places[i].index;
-        printf("%s:%d: %s is in %s:%d too\n", places[i].list, c->inputs.list[places[i].index].line,
-               places[i].path, places[i - 1].list, c->inputs.list[places[i - 1].index].line);
-        c->bad++;
+    for (int i = 0; st == NL_OK && i < c->inputs.count; i++) {
+        places[i] = (struct place){NULL, c->inputs.list[i].path, c->lists[i], i};
+        st = nl_list_real_path(c->inputs.list[i].path, &places[i].real);
     }
+    if (st == NL_OK) print_twins(c, places);
+    for (int i = 0; i < c->inputs.count; i++) nl_free(places[i].real);
     nl_free(places);
-    return NL_OK;
+    return st;
 }
 
 static void print_findings(struct checking *c)

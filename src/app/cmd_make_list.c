@@ -8,9 +8,11 @@
 #include "src/core/log.h"
 #include "src/core/memory.h"
 #include "src/core/rng.h"
+#include "src/core/yaml.h"
 
 #include <dirent.h>
 #include <errno.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,10 +51,6 @@ static nl_status take_class(struct listing *l, const char *name)
     struct stat about;
     snprintf(path, sizeof path, "%.4000s/%.255s", l->from, name);
     if (name[0] == '.' || stat(path, &about) != 0 || !S_ISDIR(about.st_mode)) return NL_OK;
-    if (strpbrk(name, "\n\r")) {
-        nl_warn("%s: a class with a line break in its name is left out", l->from);
-        return NL_OK;
-    }
     NL_TRY(nl_resize(&l->classes, (size_t)l->n_classes + 1, sizeof *l->classes));
     NL_TRY(nl_copy_text(name, &l->classes[l->n_classes]));
     l->n_classes++;
@@ -90,6 +88,26 @@ static int split_of(const struct listing *l, int i, int n)
     return i < test + val ? 1 : 0;
 }
 
+static nl_status add_videos(struct listing *l, int label, const struct nl_inputs *videos)
+{
+    const int64_t before = l->count[0];
+    for (int i = 0; i < videos->count; i++) {
+        const char *path = videos->list[i].path;
+        const int split = split_of(l, i, videos->count);
+        if (strpbrk(path, "\n\r")) {
+            nl_warn("%s/%s: a video with a line break in its name is left out", l->from,
+                    l->classes[label]);
+            continue;
+        }
+        nl_text_add(&l->text[split], "%s %d\n", path, label);
+        l->count[split]++;
+    }
+    NL_REQUIRE(l->count[0] > before, NL_EUSAGE,
+               "%s/%s: none of %d videos is left to train on; want more, or another --split",
+               l->from, l->classes[label], videos->count);
+    return NL_OK;
+}
+
 /* The class's videos, in an order keyed by seed and class alone. */
 static nl_status add_class(struct listing *l, int label)
 {
@@ -99,28 +117,16 @@ static nl_status add_class(struct listing *l, int label)
     snprintf(path, sizeof path, "%.4000s/%.255s", l->from, l->classes[label]);
     snprintf(name, sizeof name, "split/%.255s", l->classes[label]);
     nl_rng_seed(&rng, l->run->args.has_seed ? (uint64_t)l->run->args.seed : 0, name);
-    if (nl_inputs_add_path(&videos, path) != NL_OK) {
-        nl_warn("%s", nl_error());
-        nl_inputs_clear(&videos);
-        return NL_OK;
-    }
+    nl_status st = nl_inputs_add_path(&videos, path);
     for (int i = videos.count - 1; i > 0; i--) {
         const int k = (int)nl_rng_range(&rng, 0, i);
         const struct nl_input was = videos.list[i];
         videos.list[i] = videos.list[k];
         videos.list[k] = was;
     }
-    for (int i = 0; i < videos.count; i++) {
-        const int split = split_of(l, i, videos.count);
-        if (strpbrk(videos.list[i].path, "\n\r")) {
-            nl_warn("%s: a video with a line break in its name is left out", path);
-            continue;
-        }
-        nl_text_add(&l->text[split], "%s %d\n", videos.list[i].path, label);
-        l->count[split]++;
-    }
+    if (st == NL_OK) st = add_videos(l, label, &videos);
     nl_inputs_clear(&videos);
-    return NL_OK;
+    return st;
 }
 
 /* --- Kinetics -------------------------------------------------------------------------------- */
@@ -208,42 +214,67 @@ static nl_status write_file(const struct listing *l, const char *name, const cha
     return nl_file_write_commit(&w);
 }
 
-/* A JSON string; names are file names, so quotes and backslashes are what matters. */
-static void add_quoted(struct nl_text *out, const char *text)
+/* JSON and YAML hold no other text as it is. */
+static nl_status check_name(const char *what, const char *name)
 {
-    nl_text_add(out, "\"");
-    for (; *text; text++) nl_text_add(out, *text == '"' || *text == '\\' ? "\\%c" : "%c", *text);
-    nl_text_add(out, "\"");
+    char shown[300];
+    nl_text_escape(name, shown, sizeof shown);
+    for (const unsigned char *c = (const unsigned char *)name; *c; c++)
+        NL_REQUIRE(*c >= 32 && *c != 127, NL_EUSAGE, "%s \"%s\": a control character in its name",
+                   what, shown);
+    json_t *text = json_string(name);
+    NL_REQUIRE(text, NL_EUSAGE, "%s \"%s\": its name is not UTF-8", what, shown);
+    json_decref(text);
+    return NL_OK;
+}
+
+static nl_status check_names(const struct listing *l)
+{
+    for (int i = 0; i < l->n_classes; i++) NL_TRY(check_name("class", l->classes[i]));
+    return check_name("--to", l->to);
 }
 
 static nl_status write_labels(const struct listing *l)
 {
-    struct nl_text text = {.data = NULL};
-    for (int i = 0; i < l->n_classes; i++) {
-        nl_text_add(&text, i ? ",\n " : "[");
-        add_quoted(&text, l->classes[i]);
-    }
-    nl_text_add(&text, "]\n");
-    nl_status st = nl_text_check(&text);
-    if (st == NL_OK) st = write_file(l, "labels.json", text.data);
-    nl_text_clear(&text);
+    json_t *names = json_array();
+    for (int i = 0; i < l->n_classes; i++) json_array_append_new(names, json_string(l->classes[i]));
+    char *text = json_dumps(names, JSON_INDENT(1));
+    const nl_status st = text ? write_file(l, "labels.json", text)
+                              : nl_fail(NL_ENOMEM, "out of memory for labels.json");
+    nl_free(text);
+    json_decref(names);
     return st;
+}
+
+/* KEY: 'TO/NAME' */
+static void add_path(const struct listing *l, const char *key, const char *name,
+                     struct nl_text *out)
+{
+    char path[PATH_BYTES];
+    snprintf(path, sizeof path, "%.4000s/%s", l->to, name);
+    nl_text_add(out, "  %s: ", key);
+    nl_yaml_quote(path, out);
+    nl_text_add(out, "\n");
 }
 
 static nl_status write_config(const struct listing *l)
 {
     static const char *const sections[SPLITS] = {"TRAIN", "VALID", "TEST"};
     struct nl_text text = {.data = NULL};
+    char name[32], from[PATH_BYTES];
     nl_text_add(&text,
                 "# Of %s. Use with --config, or copy into a configuration.\nMODEL:\n"
                 "  num_classes: %d\n",
-                l->from, l->n_classes);
+                nl_text_escape(l->from, from, sizeof from), l->n_classes);
     const int test = l->count[2] ? 2 : 1; /* what is validated on where nothing is left to test */
-    for (int i = 0; i < SPLITS; i++)
-        nl_text_add(&text, "%s:\n  filelist: \"%s/%s.txt\"\n", sections[i], l->to,
-                    split_names[i < 2 ? i : test]);
+    for (int i = 0; i < SPLITS; i++) {
+        snprintf(name, sizeof name, "%s.txt", split_names[i < 2 ? i : test]);
+        nl_text_add(&text, "%s:\n", sections[i]);
+        add_path(l, "filelist", name, &text);
+    }
     if (l->count[test]) nl_text_add(&text, "  dataset_size: %lld\n", (long long)l->count[test]);
-    nl_text_add(&text, "INFER:\n  kinetics_labels: \"%s/labels.json\"\n", l->to);
+    nl_text_add(&text, "INFER:\n");
+    add_path(l, "kinetics_labels", "labels.json", &text);
     nl_status st = nl_text_check(&text);
     if (st == NL_OK) st = write_file(l, "config.yaml", text.data);
     nl_text_clear(&text);
@@ -254,6 +285,7 @@ static nl_status list_folders(struct listing *l)
 {
     NL_TRY(read_split(l->run->args.split, l->share));
     NL_TRY(find_classes(l));
+    NL_TRY(check_names(l));
     for (int i = 0; i < l->n_classes; i++) NL_TRY(add_class(l, i));
     return NL_OK;
 }
@@ -262,6 +294,7 @@ static nl_status make(struct listing *l)
 {
     char name[32];
     NL_TRY(l->run->args.n_rest == 1 ? list_folders(l) : list_kinetics(l));
+    NL_TRY(check_names(l));
     NL_TRY(nl_folder_ready("--to", l->to));
     for (int i = 0; i < SPLITS; i++) {
         NL_TRY(nl_text_check(&l->text[i]));

@@ -85,33 +85,38 @@ nl_status nl_inputs_add_path(struct nl_inputs *inputs, const char *path)
     return NL_OK;
 }
 
-/* Cuts an integer off the right end of `line`; false where there is none. */
-static bool cut_integer(char *line, int64_t *out)
+/* Cuts an integer off the right end of `line`; `*cut` is false where there is none. */
+static nl_status cut_integer(char *line, int64_t *out, bool *cut)
 {
     char *space = strrchr(line, ' '), *tab = strrchr(line, '\t'), *end;
     char *word = space > tab ? space : tab;
-    if (!word || word == line || !word[1]) return false;
+    *cut = false;
+    if (!word || word == line || !word[1]) return NL_OK;
     errno = 0;
     *out = strtoll(word + 1, &end, 10);
-    if (*end || errno) return false;
+    if (*end) return NL_OK;
+    NL_REQUIRE(!errno, NL_EUSAGE, "%.40s is out of range", word + 1);
     while (word > line && (word[-1] == ' ' || word[-1] == '\t')) word--;
     *word = '\0';
-    return true;
+    *cut = true;
+    return NL_OK;
 }
 
 /* Columns of a line: `number` gets the integers from the left; the path stays in `line`. */
-static int split(char *line, int64_t number[3])
+static nl_status split(char *line, int64_t number[3], int *columns)
 {
     struct stat about;
     int64_t from_right[3];
     int n = 0;
-    if (stat(line, &about) == 0) return 1;
-    while (n < 3 && cut_integer(line, &from_right[n])) {
-        n++;
+    bool cut = stat(line, &about) != 0;
+    while (cut && n < 3) {
+        NL_TRY(cut_integer(line, &from_right[n], &cut));
+        n += cut;
         if (n == 1 && stat(line, &about) == 0) break; /* two columns: what is left is a file */
     }
     for (int i = 0; i < n; i++) number[i] = from_right[n - 1 - i];
-    return n + 1;
+    *columns = n + 1;
+    return NL_OK;
 }
 
 static struct nl_input *of_index(struct nl_inputs *inputs, int first, int64_t index)
@@ -124,6 +129,7 @@ static struct nl_input *of_index(struct nl_inputs *inputs, int first, int64_t in
 static nl_status add_view(struct nl_inputs *inputs, int first, const char *path,
                           const int64_t number[3])
 {
+    NL_REQUIRE(number[0] >= 0, NL_EUSAGE, "index %lld is negative", (long long)number[0]);
     struct nl_input *input = of_index(inputs, first, number[0]);
     NL_REQUIRE(number[1] >= 0 && number[1] < 1000000 && number[2] >= 0 && number[2] < 6, NL_EUSAGE,
                "temporal position %lld or crop %lld out of range", (long long)number[1],
@@ -139,13 +145,16 @@ static nl_status add_view(struct nl_inputs *inputs, int first, const char *path,
 
 static nl_status add_line(struct nl_inputs *inputs, int first, char *line, int *columns)
 {
+    char shown[160];
     int64_t number[3] = {0};
+    int found;
     struct nl_input *input;
-    const int found = split(line, number);
+    nl_text_escape(line, shown, sizeof shown);
+    NL_TRY(split(line, number, &found));
     NL_REQUIRE(found != 3, NL_EUSAGE,
-               "3 columns; want PATH, PATH LABEL, or PATH INDEX TEMPORAL SPATIAL");
-    NL_REQUIRE(!*columns || *columns == found, NL_EUSAGE, "%d columns where lines before have %d",
-               found, *columns);
+               "3 columns; want PATH, PATH LABEL, or PATH INDEX TEMPORAL SPATIAL: \"%s\"", shown);
+    NL_REQUIRE(!*columns || *columns == found, NL_EUSAGE,
+               "%d columns where lines before have %d: \"%s\"", found, *columns, shown);
     *columns = found;
     if (found == 4) return add_view(inputs, first, line, number);
     NL_TRY(add(inputs, line, &input));
@@ -153,29 +162,60 @@ static nl_status add_line(struct nl_inputs *inputs, int first, char *line, int *
     return NL_OK;
 }
 
+/* The line without the blanks around it, cut in place. */
+static char *strip(char *line)
+{
+    static const char blanks[] = " \t\r";
+    line += strspn(line, blanks);
+    size_t length = strlen(line);
+    while (length && strchr(blanks, line[length - 1])) length--;
+    line[length] = '\0';
+    return line;
+}
+
+static nl_status add_lines(struct nl_inputs *inputs, char *text, int *number)
+{
+    const int first = inputs->count;
+    int columns = 0;
+    for (char *line = text; line;) {
+        char *next = strchr(line, '\n');
+        if (next) *next++ = '\0';
+        ++*number;
+        line = strip(line);
+        const int before = inputs->count;
+        if (*line) NL_TRY(add_line(inputs, first, line, &columns));
+        if (inputs->count > before) {
+            inputs->list[before].line = *number;
+            inputs->list[before].columns = columns;
+        }
+        line = next;
+    }
+    return NL_OK;
+}
+
+/* A list of UTF-16 has NUL bytes too. */
+static nl_status check_text(const char *text, size_t size, int *number)
+{
+    const char *nul = memchr(text, '\0', size);
+    if (!nul) return NL_OK;
+    *number = 1;
+    for (const char *c = text; c < nul; c++) *number += *c == '\n';
+    return nl_fail(NL_EUSAGE, "a NUL byte; want lines of text");
+}
+
 nl_status nl_inputs_add_list(struct nl_inputs *inputs, const char *path)
 {
     enum { LIMIT = 1 << 28 };
+    static const char mark[] = "\xEF\xBB\xBF"; /* some editors begin UTF-8 with it */
     char *text = NULL;
     size_t size;
-    int columns = 0, number = 0;
+    int number = 0;
     const int first = inputs->count;
     NL_TRY(nl_file_read(path, LIMIT, &text, &size));
-    nl_status st = NL_OK;
-    for (char *line = text; st == NL_OK && line;) {
-        char *next = strchr(line, '\n');
-        if (next) *next++ = '\0';
-        number++;
-        line[strcspn(line, "\r")] = '\0';
-        const int before = inputs->count;
-        if (*line) st = add_line(inputs, first, line, &columns);
-        if (st == NL_OK && inputs->count > before) {
-            inputs->list[before].line = number;
-            inputs->list[before].columns = columns;
-        }
-        if (st == NL_EUSAGE) st = nl_fail(st, "%s:%d: %s", path, number, nl_error());
-        line = next;
-    }
+    const size_t skip = strncmp(text, mark, 3) == 0 ? 3 : 0;
+    nl_status st = check_text(text, size, &number);
+    if (st == NL_OK) st = add_lines(inputs, text + skip, &number);
+    if (st == NL_EUSAGE) st = nl_fail(st, "%s:%d: %s", path, number, nl_error());
     nl_free(text);
     if (st == NL_OK && inputs->count == first) st = nl_fail(NL_EUSAGE, "%s: an empty list", path);
     return st;

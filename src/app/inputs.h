@@ -3,7 +3,7 @@
  * From bare arguments (files and folders), one path, or a list: lines of PATH, PATH LABEL, or
  * PATH INDEX TEMPORAL SPATIAL. Integers are read from the right, so paths may contain spaces; a
  * line that names an existing file as a whole is one column. All lines have the same number of
- * columns.
+ * columns; blanks around a line, empty lines and a byte order mark do not count.
  */
 #ifndef NL_INPUTS_H
 #define NL_INPUTS_H

@@ -23,16 +23,35 @@ nl_status nl_list_check_labels(const struct nl_inputs *inputs, const char *list,
     return NL_OK;
 }
 
+nl_status nl_list_real_path(const char *path, char **real)
+{
+    *real = realpath(path, NULL);
+    return *real ? NL_OK : nl_copy_text(path, real);
+}
+
 struct named {
-    const char *path;
-    int line;
+    char *real;
+    const struct nl_input *input;
 };
 
-static int by_path(const void *a, const void *b)
+static int by_file(const void *a, const void *b)
 {
     const struct named *one = a, *two = b;
-    const int order = strcmp(one->path, two->path);
-    return order ? order : one->line - two->line;
+    const int order = strcmp(one->real, two->real);
+    return order ? order : one->input->line - two->input->line;
+}
+
+static nl_status refuse_twins(struct named *names, int count, const char *list)
+{
+    qsort(names, (size_t)count, sizeof *names, by_file);
+    for (int i = 1; i < count; i++) {
+        const struct nl_input *one = names[i - 1].input, *two = names[i].input;
+        const bool same = strcmp(one->path, two->path) == 0;
+        NL_REQUIRE(strcmp(names[i - 1].real, names[i].real) != 0, NL_EUSAGE,
+                   "%s:%d: %s is in line %d already%s%s", list, two->line, two->path, one->line,
+                   same ? "" : ", as ", same ? "" : one->path);
+    }
+    return NL_OK;
 }
 
 nl_status nl_list_check_twice(const struct nl_inputs *inputs, const char *list)
@@ -40,13 +59,12 @@ nl_status nl_list_check_twice(const struct nl_inputs *inputs, const char *list)
     struct named *names = NULL;
     nl_status st = NL_OK;
     NL_TRY(nl_calloc((size_t)inputs->count, sizeof *names, &names));
-    for (int i = 0; i < inputs->count; i++)
-        names[i] = (struct named){inputs->list[i].path, inputs->list[i].line};
-    qsort(names, (size_t)inputs->count, sizeof *names, by_path);
-    for (int i = 1; st == NL_OK && i < inputs->count; i++)
-        if (strcmp(names[i - 1].path, names[i].path) == 0)
-            st = nl_fail(NL_EUSAGE, "%s:%d: %s is in line %d already", list, names[i].line,
-                         names[i].path, names[i - 1].line);
+    for (int i = 0; st == NL_OK && i < inputs->count; i++) {
+        names[i].input = &inputs->list[i];
+        st = nl_list_real_path(inputs->list[i].path, &names[i].real);
+    }
+    if (st == NL_OK) st = refuse_twins(names, inputs->count, list);
+    for (int i = 0; i < inputs->count; i++) nl_free(names[i].real);
     nl_free(names);
     return st;
 }

@@ -8,7 +8,11 @@
 nl_status nl_list_check_labels(const struct nl_inputs *inputs, const char *list,
                                int classes) NL_MUST_CHECK;
 
-/* NL_EUSAGE with both lines for a path that comes twice. */
+/* What tells one file from another: its path without links, "." and ".."; `path` as it is where
+ * there is no such file. `*real` is the caller's to nl_free. NL_ENOMEM. */
+nl_status nl_list_real_path(const char *path, char **real) NL_MUST_CHECK;
+
+/* NL_EUSAGE with both lines for a file that comes twice, under whatever paths. */
 nl_status nl_list_check_twice(const struct nl_inputs *inputs, const char *list) NL_MUST_CHECK;
 
 #endif

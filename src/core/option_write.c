@@ -1,61 +1,9 @@
 /* Options as text: YAML that reads back, and the page of all of them. */
 #include "src/core/option_value.h"
+#include "src/core/yaml.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-/* One character of UTF-8 at `s`; its length, 0 where there is none. */
-static int decode(const unsigned char *s, uint32_t *code)
-{
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    const int length = s[0] < 0x80 ? 1 : s[0] < 0xC0 ? 0 : s[0] < 0xE0 ? 2 : s[0] < 0xF0 ? 3 : 4;
-    if (length == 0 || s[0] > 0xF4) return 0;
-    *code = length == 1 ? s[0] : s[0] & (0x7Fu >> length);
-    for (int i = 1; i < length; i++) {
-        if ((s[i] & 0xC0) != 0x80) return 0; /* the terminating zero, too */
-        *code = *code << 6 | (s[i] & 0x3F);
-    }
-    const bool surrogate = *code >= 0xD800 && *code < 0xE000;
-    return *code < least[length] || *code > 0x10FFFF || surrogate ? 0 : length;
-}
-
-/* What YAML takes as a break, refuses or folds where it stands as it is. */
-static bool needs_escape(uint32_t code)
-{
-    return code < 32 || (code >= 0x7F && code < 0xA0) || code == 0x2028 || code == 0x2029 ||
-           code == 0xFEFF || code == 0xFFFE || code == 0xFFFF;
-}
-
-static bool is_plain(const char *value)
-{
-    uint32_t code;
-    for (int length; *value; value += length) {
-        length = decode((const unsigned char *)value, &code);
-        if (length == 0 || needs_escape(code)) return false;
-    }
-    return true;
-}
-
-/* In single quotes where nothing needs an escape. Bytes that are no UTF-8 become U+FFFD. */
-static void write_quoted(const char *value, struct nl_text *out)
-{
-    const bool plain = is_plain(value);
-    uint32_t code = 0;
-    nl_text_add(out, plain ? "'" : "\"");
-    while (*value) {
-        const int length = decode((const unsigned char *)value, &code);
-        if (length == 0)
-            nl_text_add(out, "\\uFFFD");
-        else if (plain && code == '\'')
-            nl_text_add(out, "''");
-        else if (!plain && (needs_escape(code) || code == '"' || code == '\\'))
-            nl_text_add(out, "\\u%04X", (unsigned)code);
-        else
-            nl_text_add(out, "%.*s", length, value);
-        value += length ? length : 1;
-    }
-    nl_text_add(out, plain ? "'" : "\"");
-}
 
 /* The shortest of the forms that read back to the same number. */
 static void write_real(double value, struct nl_text *out)
@@ -120,7 +68,7 @@ void nl_option_write_at(const void *at, int index, struct nl_text *out)
         write_list(at, option->count, out);
         break;
     default:
-        write_quoted(at, out);
+        nl_yaml_quote(at, out);
     }
 }
 

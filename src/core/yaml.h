@@ -5,6 +5,7 @@
 #define NL_YAML_H
 
 #include "src/core/status.h"
+#include "src/core/text.h"
 
 #include <stddef.h>
 #include <yaml.h>
@@ -47,5 +48,9 @@ char *nl_yaml_where(const struct nl_yaml *yaml, const yaml_node_t *node,
 /* The same of key i of a mapping. */
 char *nl_yaml_where_key(struct nl_yaml *yaml, const yaml_node_t *node, int i,
                         char out[NL_YAML_WHERE_MAX]);
+
+/* Appends the text as a scalar: in single quotes where nothing needs an escape. Bytes that are no
+ * UTF-8 become U+FFFD. */
+void nl_yaml_quote(const char *value, struct nl_text *out);
 
 #endif
