@@ -56,8 +56,8 @@ nl_status nl_train_folder(struct nl_train *train, bool resumed) NL_MUST_CHECK;
 /* checkpoint.c: NAME.safetensors in the folder, with everything to go on; curves up to there are in
  * their file before it. */
 nl_status nl_checkpoint_save(struct nl_train *train, const char *name) NL_MUST_CHECK;
-/* Where the checkpoint stands; *found false where it has no training state. NL_EIO: one that lacks a
- * number, or has it out of range. */
+/* Where the checkpoint stands; *found false where it has no training state. NL_EIO: one that lacks
+ * a number, or has it out of range. */
 nl_status nl_checkpoint_at(const struct nl_state *state, struct nl_train_at *at, bool *found);
 /* Whether a file of this name is one. */
 bool nl_checkpoint_named(const char *name);
@@ -86,7 +86,8 @@ nl_status nl_precise_bn(struct nl_train *train, int64_t batches) NL_MUST_CHECK;
 nl_status nl_precise_bn_measure(struct nl_train *train, const struct nl_geometry *geometry,
                                 size_t *bytes) NL_MUST_CHECK;
 
-/* validate.c: the VALID list in evaluation mode. NL_EINTR where it was interrupted, NL_EIO where a score is not finite, with its clip. */
+/* validate.c: the VALID list in evaluation mode. NL_EINTR where it was interrupted, NL_EIO where a
+ * score is not finite, with its clip. */
 nl_status nl_validate(struct nl_train *train, struct nl_tally *tally) NL_MUST_CHECK;
 /* Clips at a time where a training step has `parts` micro-batches, and bytes of their plan. */
 int nl_valid_batch(const struct nl_config *config, int parts);

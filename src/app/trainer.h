@@ -31,8 +31,9 @@ struct nl_tally {
 
 void nl_tally_add(struct nl_tally *sum, const struct nl_tally *more);
 
-/* Counts one clip: is `label` the most probable class, or among the five most probable ones? `score`
- * has `classes` numbers; of equal ones the lower class goes first, and one that is NaN is not right. */
+/* Counts one clip: is `label` the most probable class, or among the five most probable ones?
+ * `score` has `classes` numbers; of equal ones the lower class goes first, and one that is NaN is
+ * not right. */
 void nl_tally_rank(struct nl_tally *tally, const double *score, int64_t classes, int64_t label);
 
 /* What training needs in bytes, before anything is allocated. */
