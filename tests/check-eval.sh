@@ -66,10 +66,22 @@ for delay in 0.05 0.12 0.2; do
     kill -9 $! 2>/dev/null
     wait $! 2>/dev/null
 done
-evaluate "$folder/b"
+for what in 'going on' 'a finished evaluation, once more,'; do
+    evaluate "$folder/b"
+    status=$?
+    test $status = 3 || fail "$what exits $status, want 3: one video is broken"
+done
 for file in predictions.csv summary.json confusion.csv views.safetensors; do
     cmp -s "$folder/a/$file" "$folder/b/$file" || fail "$file differs after kills"
 done
+
+evaluate "$folder/b" --set MODEL.image_mean=0 && fail "another network goes on with the journal"
+grep -q 'other weights, network or views' "$folder/err" || fail "no line about another network"
+mkdir "$folder/cut"
+head -c 40 "$folder/b/eval.journal" >"$folder/cut/eval.journal"
+evaluate "$folder/cut"
+test $? = 3 || fail "a journal that was cut off at its start is not begun anew"
+cmp -s "$folder/a/views.safetensors" "$folder/cut/views.safetensors" || fail "cut: other views"
 
 evaluate "$folder/c" --early_stop
 stopped=$(sed -n 's/^TOP1_ACC: [0-9.]* (\([0-9]*\)\/.*/\1/p' "$folder/out")

@@ -298,7 +298,7 @@ done
 if command -v script >/dev/null; then
     # shellcheck disable=SC2086
     echo exec "'$program'" train $narrow --epoch=1 --valid_interval=0 --seed=5 \
-        --set "'TRAIN.filelist=$folder/list.txt'" --save_dir="'$folder/half'" >"$folder/half.sh"
+        --set "'TRAIN.filelist=$folder/list.txt'" --save_dir="'$folder/term'" >"$folder/half.sh"
     SHELL=/bin/sh script -qec "sh '$folder/half.sh' >'$folder/half.out'" /dev/null \
         >"$folder/half.seen" 2>&1 </dev/null
     grep -q '^\[TRAIN .* Epoch 0, iter 0' "$folder/half.out" ||

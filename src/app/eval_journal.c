@@ -35,20 +35,39 @@ static nl_status identity(const char *path, char out[NL_HASH_TEXT])
     return NL_OK;
 }
 
-/* The first line: what this evaluation is of. */
+/* Sections of the settings that decide what comes out, as YAML. */
+static nl_status add_settings(const struct nl_eval *eval, struct nl_text *out)
+{
+    struct nl_text all = {.data = NULL};
+    bool inside = false;
+    nl_settings_dump(&eval->run->settings, &all);
+    const nl_status st = nl_text_check(&all);
+    for (const char *line = all.data; st == NL_OK && *line;) {
+        const int length = (int)strcspn(line, "\n");
+        if (*line != ' ')
+            inside = strncmp(line, "MODEL:", 6) == 0 || strncmp(line, "NONLOCAL:", 9) == 0;
+        if (inside) nl_text_add(out, "%.*s\n", length, line);
+        line += length + (line[length] == '\n');
+    }
+    nl_text_clear(&all);
+    return st;
+}
+
+/* The first lines: what this evaluation is of. */
 static nl_status header(const struct nl_eval *eval, const char *weights, struct nl_text *out)
 {
     const struct nl_view_spec *s = &eval->spec;
-    char list[NL_HASH_TEXT], file[NL_HASH_TEXT];
+    char list[NL_HASH_TEXT], file[NL_HASH_TEXT], truth[NL_HASH_TEXT] = "own";
     NL_TRY(identity(eval->list, list));
     NL_TRY(identity(weights, file));
+    if (eval->inputs.list[0].index >= 0)
+        NL_TRY(identity(eval->run->settings.config.test.filename_gt, truth));
+    NL_TRY(add_settings(eval, out));
     nl_text_add(out,
-                "nonlocal evaluation: list %s weights %s arc %d pairwise %s classes %d views %dx%d "
+                "nonlocal evaluation: list %s labels %s weights %s classes %d views %dx%d "
                 "frames %d rate %d side %d crop %d%s\n",
-                list, file, eval->run->settings.config.model.video_arc_choice,
-                eval->run->settings.config.nonlocal.options.pairwise, eval->classes, s->positions,
-                s->crops, s->length, s->rate, s->short_side, s->crop,
-                eval->early_stop ? " early_stop" : "");
+                list, truth, file, eval->classes, s->positions, s->crops, s->length, s->rate,
+                s->short_side, s->crop, eval->early_stop ? " early_stop" : "");
     return nl_text_check(out);
 }
 
@@ -89,29 +108,32 @@ static nl_status read_records(struct nl_eval *eval, const char *path, const char
     return NL_OK;
 }
 
-static nl_status read_journal(struct nl_eval *eval, const char *path, const char *want)
+/* *fresh: the journal ends within what it says first, as on a full disk, and begins anew. */
+static nl_status read_journal(struct nl_eval *eval, const char *path, const char *want, bool *fresh)
 {
     char *text = NULL;
     size_t size;
     const size_t length = strlen(want);
     NL_TRY(nl_file_read(path, (size_t)1 << 40, &text, &size));
     nl_status st = NL_OK;
-    if (size < length || memcmp(text, want, length) != 0)
-        st =
-            nl_fail(NL_EUSAGE,
-                    "%s is of another list, other weights or views; give another --save_dir", path);
-    if (st == NL_OK) st = read_records(eval, path, text, size, length);
+    *fresh = size < length;
+    if (memcmp(text, want, *fresh ? size : length) != 0)
+        st = nl_fail(NL_EUSAGE,
+                     "%s is of another list, other weights, network or views; give another "
+                     "--save_dir",
+                     path);
+    if (st == NL_OK && !*fresh) st = read_records(eval, path, text, size, length);
     nl_free(text);
     return st;
 }
 
 static nl_status open_journal(struct nl_eval *eval, const char *path, const char *line)
 {
-    const bool there = access(path, F_OK) == 0;
-    if (there) NL_TRY(read_journal(eval, path, line));
-    eval->journal = fopen(path, there ? "abe" : "wbe");
+    bool fresh = access(path, F_OK) != 0;
+    if (!fresh) NL_TRY(read_journal(eval, path, line, &fresh));
+    eval->journal = fopen(path, fresh ? "wbe" : "abe");
     NL_REQUIRE(eval->journal, NL_EIO, "%s: %s", path, strerror(errno));
-    if (!there) fputs(line, eval->journal);
+    if (fresh) fputs(line, eval->journal);
     NL_REQUIRE(fflush(eval->journal) == 0, NL_EIO, "%s: %s", path, strerror(errno));
     return NL_OK;
 }

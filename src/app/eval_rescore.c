@@ -5,6 +5,8 @@
 
 #include <stdio.h>
 
+enum { MOST = 1 << 24 }; /* videos, views of one, classes */
+
 /* What is asked for of what is there: every `step`-th position; all crops, or the middle one. */
 struct subset {
     int positions, crops; /* stored */
@@ -55,6 +57,7 @@ static nl_status add_video(struct nl_eval *e, const struct nl_entry *views, cons
                     best = k;
                 }
             }
+            if (sum == 0) continue; /* a view that was not asked for is not there */
             whole += sum;
             v->views++;
             v->clips++;
@@ -72,7 +75,10 @@ static nl_status rescore(struct nl_eval *e, const struct nl_state *state, const 
     struct subset subset;
     NL_TRY(read_subset(state, wanted, &subset));
     NL_REQUIRE(views && labels && views->rank == 3 && labels->rank == 1 &&
-                   labels->dim[0] == views->dim[0] && views->dim[1] % subset.positions == 0,
+                   labels->dim[0] == views->dim[0] && views->dim[0] <= MOST &&
+                   views->dim[1] <= MOST && views->dim[2] <= MOST &&
+                   views->dim[1] % subset.positions == 0 &&
+                   subset.crops <= views->dim[1] / subset.positions,
                NL_EIO, "%s: no views of an evaluation", state->path);
     const int count = (int)views->dim[0];
     e->slots = (int)views->dim[1];
@@ -86,6 +92,10 @@ static nl_status rescore(struct nl_eval *e, const struct nl_state *state, const 
                    (long long)e->labels[i], i);
         NL_TRY(add_video(e, views, &subset, e->slots / subset.positions));
     }
+    int there = 0;
+    for (int i = 0; i < count; i++) there += e->all[i].views;
+    NL_REQUIRE(there, NL_EUSAGE, "--views=%s: none of them is stored in %s", wanted ? wanted : "",
+               state->path);
     return nl_eval_report(e);
 }
 
