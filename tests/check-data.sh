@@ -136,8 +136,8 @@ printf 'x.mp4 7 1\n' >"$folder/form.txt"
 refused '1: 3 columns; want PATH, PATH LABEL, or PATH INDEX TEMPORAL SPATIAL: "x.mp4 7 1"'
 
 # A file is one under all of its paths.
-ln -s 0.mp4 "$folder/videos/d/link.mp4"
-for other in "$folder/videos/b c/../d/0.mp4" "$folder/videos/d/link.mp4"; do
+ln -s videos/d/0.mp4 "$folder/link.mp4"
+for other in "$folder/videos/b c/../d/0.mp4" "$folder/link.mp4"; do
     printf '%s 0\n%s 0\n' "$video" "$other" >"$folder/form.txt"
     refused "2: $other is in line 1 already, as $video"
     echo "$video 0" >"$folder/first.txt"

@@ -74,6 +74,14 @@ touch videos/same.mkv
 prepare 3 list.txt --to=new/set --short_side=64
 is "a newer source is done again" "2 of them" "$(tail -n 1 err | grep -o '2 of them')"
 
+# A folder's videos are of one spec.
+for other in --short_side=32 "--short_side=64 --key_interval=6" ""; do
+    # shellcheck disable=SC2086
+    prepare 2 list.txt --to=new/set $other
+    is "another spec: $other" 1 "$(grep -c 'new/set/.prepare: videos are of --short_side=64 --key_interval=12, want' err)"
+done
+prepare 3 list.txt --to=new/set --short_side=64 --key_interval=12
+
 # Lists of one and four columns keep their form.
 echo videos/same.mkv >one.txt
 prepare 0 one.txt --to=columns

@@ -8,6 +8,7 @@
 #include "src/core/memory.h"
 #include "src/core/text.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -102,6 +103,36 @@ static nl_status name_list(struct prepare *p)
     return NL_OK;
 }
 
+static nl_status compare_spec(const char *path, const char *want)
+{
+    enum { LIMIT = 4096 };
+    char *found = NULL, shown[128];
+    size_t size;
+    NL_TRY(nl_file_read(path, LIMIT, &found, &size));
+    const bool same = strcmp(found, want) == 0;
+    found[strcspn(found, "\n")] = '\0';
+    nl_text_escape(found, shown, sizeof shown);
+    nl_free(found);
+    NL_REQUIRE(same, NL_EUSAGE, "%s: videos are of %s, want the same or another --to", path, shown);
+    return NL_OK;
+}
+
+/* Videos that are there are not done again, so all of a folder are of one spec, which lies by them:
+ * hidden, since any other name may be a list's. */
+static nl_status keep_spec(const struct prepare *p)
+{
+    char path[4096], want[96];
+    struct nl_file_write file;
+    const int length = snprintf(path, sizeof path, "%s/.prepare", p->run->args.to);
+    NL_REQUIRE(length < (int)sizeof path, NL_EUSAGE, "--to: longer than %zu bytes", sizeof path);
+    snprintf(want, sizeof want, "--short_side=%d --key_interval=%d\n", p->spec.short_side,
+             p->spec.key_interval);
+    if (access(path, F_OK) == 0) return compare_spec(path, want);
+    NL_TRY(nl_file_write_begin(&file, path));
+    fputs(want, file.file);
+    return nl_file_write_commit(&file);
+}
+
 static nl_status plan(struct prepare *p)
 {
     const struct nl_flags *args = &p->run->args;
@@ -114,7 +145,8 @@ static nl_status plan(struct prepare *p)
     }
     NL_TRY(find_twins(p));
     NL_TRY(name_list(p));
-    return nl_folder_make(args->to);
+    NL_TRY(nl_folder_make(args->to));
+    return keep_spec(p);
 }
 
 /* --- work ------------------------------------------------------------------------------------ */
