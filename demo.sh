@@ -16,6 +16,7 @@ esac
 
 scripts/build.sh build
 
+rm -rf build/demo/small # of an earlier run
 build/nonlocal demo --save_dir=build/demo/small
 
 echo

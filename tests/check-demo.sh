@@ -32,6 +32,8 @@ grep '^TOP1_ACC' "$folder/log" >"$folder/one"
 grep '^TOP1_ACC' "$folder/log2" >"$folder/two"
 cmp -s "$folder/one" "$folder/two" || fail "typed again, the evaluations say something else"
 
+"$program" demo "$@" >"$folder/log3" 2>&1 && fail "a folder that holds a demo is taken"
+grep -q 'holds a demo' "$folder/log3" || fail "no line about the demo that is there"
 "$program" demo --save_dir="$folder/b" --videos=2 >"$folder/log3" 2>&1 &&
     fail "two videos a class were taken"
 test "$failed" = 0 || cat "$folder/log"

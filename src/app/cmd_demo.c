@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { TRAIN = 120, BATCH = 16, EPOCHS = 15, WORDS = 16, WORD = 4200 };
 
@@ -186,9 +187,20 @@ static nl_status predict(struct demo *d)
     return run_words(d, "predict");
 }
 
+/* A demo that was run there would stop at its own checkpoints. */
+static nl_status check_folder(const struct demo *d)
+{
+    char path[WORD];
+    snprintf(path, sizeof path, "%s/config.yaml", d->folder);
+    NL_REQUIRE(access(path, F_OK) != 0, NL_EUSAGE,
+               "--save_dir: %s holds a demo; give another folder, or remove it", d->folder);
+    return NL_OK;
+}
+
 static nl_status everything(struct demo *d)
 {
     double blocks, plain, still;
+    NL_TRY(check_folder(d));
     NL_TRY(make_data(d));
     NL_TRY(write_config(d));
     NL_TRY(train(d, "blocks", true));
