@@ -90,6 +90,8 @@ test "$stopped" = "$top1" || fail "early stop: TOP1 $stopped, want $top1"
 "$program" eval --rescore="$folder/a/views.safetensors" >"$folder/out" 2>&1
 test "$(sed -n 's/^TOP1_ACC: [0-9.]* (\([0-9]*\)\/.*/\1/p' "$folder/out")" = "$top1" ||
     fail "rescoring all views differs"
+grep -q '^30 of 390 views were not evaluated' "$folder/out" ||
+    fail "no word about the broken video's views: $(cat "$folder/out")"
 "$program" eval --rescore="$folder/a/views.safetensors" --views=5x1 >"$folder/out" 2>&1 ||
     fail "rescoring 5x1 fails"
 
@@ -122,6 +124,15 @@ refused 'want PATH LABEL' "$folder/one.txt"
 head -3 "$folder/list.txt" >"$folder/short.txt"
 refused 'give another --save_dir' "$folder/short.txt" --save_dir="$folder/a"
 refused 'want TxS' "$folder/list.txt" --views=10x2
+
+{ head -1 "$folder/four.txt"; echo "$folder/video 1.mp4 1 99 1"; } >"$folder/far.txt"
+refused 'far.txt:2: .* has a view 99 1; want positions 0 to' "$folder/far.txt"
+odd=$folder/$(printf 'odd\377.txt')
+if cp "$folder/list.txt" "$odd" 2>/dev/null; then
+    evaluate "$folder/odd" --filelist="$odd"
+    test $? = 3 || fail "a list whose name is not UTF-8: $(cat "$folder/err")"
+    cmp -s "$folder/a/predictions.csv" "$folder/odd/predictions.csv" || fail "odd name: not the same"
+fi
 
 test $failed = 0 && echo "eval: all of it holds"
 exit $failed

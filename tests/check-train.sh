@@ -271,6 +271,16 @@ for kept in "$folder"/wild/NONLOCAL_epoch*.safetensors; do
     rm -r "$folder/tamed"
 done
 
+# The node is looked for on the micro-batch that broke, here the first of two.
+cp "$folder/0.npy" "$folder/nan.npy"
+printf '\000\000\300\177' | dd of="$folder/nan.npy" bs=1 seek=200 conv=notrunc 2>/dev/null
+{ echo "$folder/nan.npy 0"; head -3 "$folder/list.txt"; } >"$folder/nan.txt"
+: >"$folder/log"
+train "$folder/nan" --set TRAIN.filelist="$folder/nan.txt" --set TRAIN.shuffle=False \
+    --set TRAIN.flip=False --valid_interval=0
+grep -q 'the loss is not finite at step 0 .*; first in node conv1' "$folder/log" ||
+    { fail "the node of a clip with NaN is not conv1:"; tail -3 "$folder/log"; }
+
 # Scores of a validation that are not finite stop it too, before anything is kept as best.
 : >"$folder/log"
 train "$folder/blind" --epoch=20 --learning_rate=10 --set TRAIN.weight_decay=100

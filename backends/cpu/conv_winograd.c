@@ -237,9 +237,9 @@ static struct spot spot_of(const struct run_of *r, int64_t tile)
                          place % w->across * NL_WINOGRAD_OUT};
 }
 
-static const float *row_of(const nl_tensor *t, const struct spot *s, int64_t h, int64_t w)
+static float *row_of(const nl_tensor *t, const struct spot *s, int64_t h, int64_t w)
 {
-    return (const float *)t->data + s->n * t->stride[0] + s->t * t->stride[1] + h * t->stride[2] +
+    return (float *)t->data + s->n * t->stride[0] + s->t * t->stride[1] + h * t->stride[2] +
            w * t->stride[3];
 }
 
@@ -283,7 +283,7 @@ static void transform_out(const struct run_of *r, int64_t first, int64_t i, cons
     for (int p = 0; p < 16; p++) {
         const int64_t h = s.h + p / NL_WINOGRAD_OUT, v = s.w + p % NL_WINOGRAD_OUT;
         if (h >= w->out_h || v >= w->out_w) continue;
-        end.y[p] = (float *)y->data + (row_of(y, &s, h, v) - (const float *)y->data);
+        end.y[p] = row_of(y, &s, h, v);
         if (residual->rank) end.residual[p] = row_of(residual, &s, h, v);
     }
     w->transform->output(block + PLACES * w->step_in + i * w->filters, w->step_out, &end,

@@ -29,7 +29,6 @@ static nl_status prepare(struct nl_backend *be, const struct nl_op_desc *desc, v
 
 /* Where the queries of one sweep put what they take. */
 struct taken {
-    const struct nl_cpu_pairwise *p;
     struct nl_cpu_table q, y;
     int64_t columns;
     double scale;
@@ -51,8 +50,7 @@ static void sweep_tile(const void *job, int64_t tile, void *scratch)
     const struct nl_cpu_pairwise *p = &orders->p;
     const int64_t tiles = nl_cpu_parts(p->width, NL_CPU_SWEEP), batch = tile / tiles;
     const int64_t from = tile % tiles * NL_CPU_SWEEP;
-    struct taken taken = {.p = p,
-                          .q = nl_cpu_batch(p->q, batch),
+    struct taken taken = {.q = nl_cpu_batch(p->q, batch),
                           .y = nl_cpu_batch(p->y, batch),
                           .columns = nl_cpu_least(NL_CPU_SWEEP, p->width - from),
                           .scale = (double)p->scale / (double)p->keys};

@@ -39,7 +39,7 @@ static struct nl_dnnl_conv describe(const struct nl_op_desc *desc)
     const nl_tensor *w = &desc->in[1];
     const int *stride = desc->attr.conv.stride, *pad = desc->attr.conv.pad;
     const bool pictures = w->dim[1] == 1 && stride[0] == 1 && pad[0] == 0;
-    struct nl_dnnl_conv conv = {.way = desc->op == NL_OP_CONV ? NL_DNNL_Y : NL_DNNL_DX,
+    struct nl_dnnl_conv conv = {.dx = desc->op == NL_OP_CONV_DX,
                                 .rank = pictures ? 4 : 5,
                                 .type = dnnl_f32,
                                 .bias = {w->dim[0]},
@@ -120,7 +120,7 @@ static nl_status prepare_calls(const struct nl_dnnl *dnnl, const struct nl_dnnl_
     dnnl_primitive_desc_t packing = NULL;
     nl_status st = NL_OK;
     const int *const forward = conv->has_bias ? y : y_plain;
-    NL_TRY(nl_dnnl_call_init(dnnl, pd, conv->way == NL_DNNL_Y ? forward : dx, &calls->run));
+    NL_TRY(nl_dnnl_call_init(dnnl, pd, conv->dx ? dx : forward, &calls->run));
     NL_TRY(nl_dnnl_pack_desc(dnnl, conv, pd, &packing));
     st = nl_dnnl_call_init(dnnl, packing, pack, &calls->pack);
     dnnl_primitive_desc_destroy(packing);

@@ -21,18 +21,15 @@ struct nl_dnnl {
     int threads;
 };
 
-/* Which of a convolution's three products: y, the gradient of x, the gradient of w. */
-typedef enum { NL_DNNL_Y, NL_DNNL_DX, NL_DNNL_DW } nl_dnnl_way;
-
 /* A convolution as the library sees it: axes n, c, [t], h, w; filters k, c, [t], h, w. */
 struct nl_dnnl_conv {
-    nl_dnnl_way way;
+    bool dx;  /* the gradient of x from that of y, else y */
     int rank; /* 4, or 5 with t */
     dnnl_data_type_t type;
     dnnl_dims_t x, w, y, bias;
     dnnl_dims_t stride, pad; /* of [t], h, w */
-    bool has_bias;           /* of Y and DW */
-    bool relu;               /* of Y: values below zero are multiplied by `slope` */
+    bool has_bias;           /* of y */
+    bool relu;               /* of y: values below zero are multiplied by `slope` */
     float slope;
 };
 

@@ -26,19 +26,12 @@ static dnnl_status_t describe(const struct nl_dnnl_conv *conv, dnnl_convolution_
     const dnnl_status_t st = lay_out(conv, &l);
     const dnnl_memory_desc_t *const bias = conv->has_bias ? &l.bias : NULL;
     if (st != dnnl_success) return st;
-    switch (conv->way) {
-    case NL_DNNL_Y:
-        return dnnl_convolution_forward_desc_init(op, dnnl_forward_inference,
-                                                  dnnl_convolution_direct, &l.x, &l.w, bias, &l.y,
-                                                  conv->stride, conv->pad, conv->pad);
-    case NL_DNNL_DX:
+    if (conv->dx)
         return dnnl_convolution_backward_data_desc_init(op, dnnl_convolution_direct, &l.x, &l.w,
                                                         &l.y, conv->stride, conv->pad, conv->pad);
-    default:
-        return dnnl_convolution_backward_weights_desc_init(op, dnnl_convolution_direct, &l.x, &l.w,
-                                                           bias, &l.y, conv->stride, conv->pad,
-                                                           conv->pad);
-    }
+    return dnnl_convolution_forward_desc_init(op, dnnl_forward_inference, dnnl_convolution_direct,
+                                              &l.x, &l.w, bias, &l.y, conv->stride, conv->pad,
+                                              conv->pad);
 }
 
 static dnnl_status_t set_attributes(const struct nl_dnnl_conv *conv, dnnl_primitive_attr_t attr)

@@ -45,20 +45,13 @@ static dnnl_status_t describe(dnnl_engine_t engine, const struct nl_dnnl_conv *c
                               dnnl_primitive_desc_t *out)
 {
     const dnnl_dims_t dense = {0};
-    switch (conv->way) {
-    case NL_DNNL_Y:
-        return dnnl_convolution_forward_primitive_desc_create(
-            out, engine, dnnl_forward_inference, dnnl_convolution_direct, l->x, l->w, l->bias, l->y,
-            conv->stride, dense, conv->pad, conv->pad, attr);
-    case NL_DNNL_DX:
+    if (conv->dx)
         return dnnl_convolution_backward_data_primitive_desc_create(
             out, engine, dnnl_convolution_direct, l->x, l->w, l->y, conv->stride, dense, conv->pad,
             conv->pad, NULL, attr);
-    default:
-        return dnnl_convolution_backward_weights_primitive_desc_create(
-            out, engine, dnnl_convolution_direct, l->x, l->w, l->bias, l->y, conv->stride, dense,
-            conv->pad, conv->pad, NULL, attr);
-    }
+    return dnnl_convolution_forward_primitive_desc_create(
+        out, engine, dnnl_forward_inference, dnnl_convolution_direct, l->x, l->w, l->bias, l->y,
+        conv->stride, dense, conv->pad, conv->pad, attr);
 }
 
 nl_status nl_dnnl_conv_desc(const struct nl_dnnl *dnnl, const struct nl_dnnl_conv *conv,

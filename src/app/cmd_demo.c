@@ -8,6 +8,7 @@
 #include "src/core/file.h"
 #include "src/core/log.h"
 #include "src/core/memory.h"
+#include "src/core/text.h"
 
 #include <jansson.h>
 #include <stdarg.h>
@@ -51,23 +52,36 @@ static int at_least_1(int n)
     return n > 1 ? n : 1;
 }
 
+/* What the demo's own command line says of the backend. */
+static nl_status add_own(const struct demo *d, struct nl_text *out)
+{
+    nl_text_add(out, ", backend: ");
+    nl_settings_write(&d->run->settings, "MODEL.backend", out);
+    nl_text_add(out, ", precision: ");
+    nl_settings_write(&d->run->settings, "MODEL.precision", out);
+    return nl_text_check(out);
+}
+
 /* What all commands of the demo have in common. */
 static nl_status write_config(const struct demo *d)
 {
-    static const char *const precisions[] = {
-        [NL_PRECISION_F32] = "f32", [NL_PRECISION_BF16] = "bf16", [NL_PRECISION_F64] = "f64"};
-    const struct nl_config *config = &d->run->settings.config;
     const int steps = d->epochs * (d->videos * NL_DEMO_CLASSES / BATCH);
     const int first = at_least_1(steps * 6 / 10), second = at_least_1(steps / 4);
+    struct nl_text own = {.data = NULL};
     struct nl_file_write w;
     char path[WORD];
     snprintf(path, sizeof path, "%s/config.yaml", d->folder);
-    NL_TRY(nl_file_write_begin(&w, path));
+    NL_TRY(add_own(d, &own));
+    const nl_status st = nl_file_write_begin(&w, path);
+    if (st != NL_OK) {
+        nl_text_clear(&own);
+        return st;
+    }
     fprintf(w.file,
             "# A narrow network on clips of 8 frames of %d x %d pixels, made by `nonlocal demo`.\n"
-            "MODEL: {width: 8, num_classes: %d, backend: %s, precision: %s}\n",
-            NL_DEMO_SIDE, NL_DEMO_SIDE, NL_DEMO_CLASSES, config->model.backend,
-            precisions[config->model.precision]);
+            "MODEL: {width: 8, num_classes: %d%s}\n",
+            NL_DEMO_SIDE, NL_DEMO_SIDE, NL_DEMO_CLASSES, own.data);
+    nl_text_clear(&own);
     fprintf(w.file,
             "TRAIN: {crop_size: 64, jitter_scales: [64, 64], dropout_rate: 0, batch_size: %d,\n"
             "        num_gpus: 1, num_reader_threads: 2, learning_rate: 0.1, epoch: %d,\n"

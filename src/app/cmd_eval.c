@@ -107,6 +107,7 @@ static nl_status prepare(struct run_of_list *r)
     e->early_stop = e->run->args.early_stop;
     e->folder = e->run->args.save_dir ? e->run->args.save_dir : "data/evaluate_results";
     NL_TRY(nl_inputs_add_list(&e->inputs, e->list));
+    NL_TRY(nl_list_check_views(&e->inputs, e->list, &e->spec));
     NL_TRY(find_labels(r));
     warn_size(r);
     NL_TRY(nl_folder_ready("--save_dir", e->folder));

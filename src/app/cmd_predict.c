@@ -1,5 +1,6 @@
 #include "src/app/command.h"
 #include "src/app/jobs.h"
+#include "src/app/lists.h"
 #include "src/app/outputs.h"
 #include "src/app/progress.h"
 #include "src/app/result.h"
@@ -101,6 +102,8 @@ static nl_status prepare(struct predict *p)
     NL_TRY(nl_session_open(&p->session, p->run, NL_WEIGHTS_NEEDED));
     NL_TRY(nl_labels_open(&p->labels, &p->run->settings));
     NL_TRY(nl_view_spec(p->run, &p->spec));
+    NL_TRY(
+        nl_list_check_views(&p->inputs, p->run->settings.config.infer.sampling.filelist, &p->spec));
     NL_TRY(make_jobs(p));
     NL_TRY(open_json(p));
     NL_TRY(nl_stream_open(p->jobs, p->inputs.count, &p->spec, 2 * p->batch, &p->stream));

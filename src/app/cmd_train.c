@@ -233,6 +233,7 @@ static nl_status run_micros(struct nl_train *train, struct nl_loader *loader,
                                               batch->labels, tally);
         nl_loader_release(loader, batch);
         NL_TRY(st);
+        if (!isfinite(tally->loss)) break; /* the plan still holds what made it so */
     }
     return NL_OK;
 }

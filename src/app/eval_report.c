@@ -1,4 +1,5 @@
 #include "src/app/eval.h"
+#include "src/app/json_text.h"
 #include "src/app/result.h"
 #include "src/core/file.h"
 #include "src/core/memory.h"
@@ -142,11 +143,12 @@ static nl_status write_summary(const struct nl_eval *e, const struct counts *c)
 {
     struct nl_file_write w;
     json_t *root = json_pack(
-        "{s:f, s:o, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:s}", "top1", percent(c->top1, c->videos),
+        "{s:f, s:o, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:o}", "top1", percent(c->top1, c->videos),
         "top5", e->early_stop ? json_null() : json_real(percent(c->top5, c->videos)), "clip",
         percent(c->clips_right, c->clips), "mean_class", mean_class(e, c), "videos",
         (json_int_t)c->videos, "broken", (json_int_t)c->broken, "top1_right", (json_int_t)c->top1,
-        "top5_right", (json_int_t)c->top5, "clips", (json_int_t)c->clips, "list", e->list);
+        "top5_right", (json_int_t)c->top5, "clips", (json_int_t)c->clips, "list",
+        nl_json_text(e->list));
     NL_REQUIRE(root, NL_ENOMEM, "out of memory for summary.json");
     nl_status st = begin(e, "summary.json", &w);
     if (st == NL_OK) {

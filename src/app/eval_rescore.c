@@ -1,5 +1,6 @@
 /* Accuracies of some of the views that an evaluation stored. */
 #include "src/app/eval.h"
+#include "src/core/log.h"
 #include "src/core/memory.h"
 #include "src/weights/state.h"
 
@@ -86,16 +87,20 @@ static nl_status rescore(struct nl_eval *e, const struct nl_state *state, const 
     NL_TRY(nl_calloc((size_t)count + 1, sizeof *e->labels, &e->labels));
     NL_TRY(nl_calloc((size_t)count + 1, sizeof *e->all, &e->all));
     for (int i = 0; i < count; i++) {
-        e->labels[i] = (int64_t)nl_entry_value(labels, (size_t)i);
-        NL_REQUIRE(e->labels[i] >= 0 && e->labels[i] < e->classes, NL_EIO,
-                   "%s: label %lld of video %d is out of range", state->path,
-                   (long long)e->labels[i], i);
+        const double label = nl_entry_value(labels, (size_t)i);
+        NL_REQUIRE(label >= 0 && label < e->classes, NL_EIO,
+                   "%s: label %g of video %d is out of range", state->path, label, i);
+        e->labels[i] = (int64_t)label;
         NL_TRY(add_video(e, views, &subset, e->slots / subset.positions));
     }
-    int there = 0;
+    int64_t there = 0;
     for (int i = 0; i < count; i++) there += e->all[i].views;
     NL_REQUIRE(there, NL_EUSAGE, "--views=%s: none of them is stored in %s", wanted ? wanted : "",
                state->path);
+    const int64_t asked = (int64_t)count * (subset.positions / subset.step) * subset.wanted;
+    if (there < asked)
+        nl_note("%lld of %lld views were not evaluated", (long long)(asked - there),
+                (long long)asked);
     return nl_eval_report(e);
 }
 

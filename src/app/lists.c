@@ -68,3 +68,22 @@ nl_status nl_list_check_twice(const struct nl_inputs *inputs, const char *list)
     nl_free(names);
     return st;
 }
+
+static nl_status check_view(const struct nl_input *input, const char *list,
+                            const struct nl_view_spec *spec, struct nl_input_view view)
+{
+    const int positions = spec->positions, crops = nl_view_crops(spec);
+    NL_REQUIRE(view.temporal < positions && view.spatial < crops, NL_EUSAGE,
+               "%s:%d: %s has a view %d %d; want positions 0 to %d and crops 0 to %d", list,
+               input->line, input->path, view.temporal, view.spatial, positions - 1, crops - 1);
+    return NL_OK;
+}
+
+nl_status nl_list_check_views(const struct nl_inputs *inputs, const char *list,
+                              const struct nl_view_spec *spec)
+{
+    for (int i = 0; i < inputs->count; i++)
+        for (int k = 0; k < inputs->list[i].n_views; k++)
+            NL_TRY(check_view(&inputs->list[i], list, spec, inputs->list[i].views[k]));
+    return NL_OK;
+}
