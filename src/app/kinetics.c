@@ -33,13 +33,14 @@ static char *unquote(char *field)
 static int cut(char *line, char *fields[FIELDS_MAX])
 {
     int count = 0;
-    for (char *at = line; at && count < FIELDS_MAX;) {
-        char *end = at;
+    for (char *at = line; count < FIELDS_MAX;) {
+        char *end = *at == '"' ? unquote(at) : at;
+        if (!end) return -1;
         fields[count++] = at;
-        if (*at == '"' && !(end = unquote(at))) return -1;
         end += strcspn(end, ",");
-        at = *end ? end + 1 : NULL;
+        if (!*end) break;
         *end = '\0';
+        at = end + 1;
     }
     return count;
 }
@@ -101,7 +102,7 @@ static nl_status check_part(const char *column, const char *text)
 static nl_status add_row(struct nl_kinetics *rows, char *const *fields, const int place[COLUMNS])
 {
     struct nl_kinetics_row row = {.label = NULL};
-    long start, end;
+    long start = 0, end = 0;
     char file[300];
     NL_TRY(check_part("label", fields[place[LABEL]]));
     NL_TRY(check_part("youtube_id", fields[place[ID]]));
