@@ -4,10 +4,16 @@ check_PROGRAMS += %D%/test_network
 %C%_test_network_CPPFLAGS = $(TEST_CPPFLAGS)
 %C%_test_network_LDADD = $(TEST_LDADD)
 
-check_PROGRAMS += %D%/test_fixtures
-%C%_test_fixtures_SOURCES = %D%/test_fixtures.c %D%/network.c %D%/network.h
-%C%_test_fixtures_CPPFLAGS = $(TEST_CPPFLAGS) $(JANSSON_CFLAGS)
-%C%_test_fixtures_LDADD = $(TEST_LDADD) $(JANSSON_LIBS)
+check_PROGRAMS += %D%/test_fixtures_block
+%C%_test_fixtures_block_SOURCES = %D%/test_fixtures_block.c %D%/fixture.c %D%/fixture.h
+%C%_test_fixtures_block_CPPFLAGS = $(TEST_CPPFLAGS) $(JANSSON_CFLAGS)
+%C%_test_fixtures_block_LDADD = $(TEST_LDADD) $(JANSSON_LIBS)
+
+check_PROGRAMS += %D%/test_fixtures_network
+%C%_test_fixtures_network_SOURCES = %D%/test_fixtures_network.c %D%/fixture.c %D%/fixture.h \
+	%D%/network.c %D%/network.h
+%C%_test_fixtures_network_CPPFLAGS = $(TEST_CPPFLAGS) $(JANSSON_CFLAGS)
+%C%_test_fixtures_network_LDADD = $(TEST_LDADD) $(JANSSON_LIBS)
 
 check_PROGRAMS += %D%/test_gradient
 %C%_test_gradient_SOURCES = %D%/test_gradient.c %D%/network.c %D%/network.h

@@ -257,12 +257,11 @@ static void add_turned(const struct job *j, int64_t first, int64_t filters, int6
 {
     const struct sums *s = j->s;
     const int64_t n = nl_cpu_least(DEPTHS, s->conv.depth - depth);
-    float total[DEPTHS][FILTERS];
+    float total[DEPTHS][FILTERS] = {{0}};
     for (int64_t part = 0; part < s->parts; part++) {
         const float *sums = j->partial + (part * s->rows + depth) * s->columns + first;
         for (int64_t d = 0; d < n; d++)
-            for (int64_t k = 0; k < filters; k++)
-                total[d][k] = sums[d * s->columns + k] + (part ? total[d][k] : 0);
+            for (int64_t k = 0; k < filters; k++) total[d][k] += sums[d * s->columns + k];
     }
     for (int64_t k = 0; k < filters; k++) {
         float *dw = j->dw + (first + k) * s->conv.depth + depth;

@@ -172,7 +172,7 @@ static void pack_square(const struct packing *p, int64_t filter, int64_t n, int6
             transform_16(w, p->from + (filter + k) * 9 * w->channels + channel, w->channels,
                          made + k * PLACES * LANES);
         else
-            memset(made + k * PLACES * LANES, 0, PLACES * LANES * sizeof *made);
+            memset(made + k * PLACES * LANES, 0, sizeof *made * PLACES * LANES);
     for (int64_t place = 0; place < PLACES; place++)
         for (int64_t c = 0; c < LANES; c++)
             for (int64_t k = 0; k < LANES; k++)

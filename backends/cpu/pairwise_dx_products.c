@@ -1,5 +1,7 @@
 #include "backends/cpu/pairwise_dx.h"
 
+#include <assert.h>
+
 /* The five products of a tile, by kernels of our own or by CBLAS. Panels of a batch: keys turned
  * and values turned, which meet queries and dy; and keys as they lie, tile of keys by tile. */
 
@@ -38,7 +40,9 @@ size_t nl_cpu_dx_query_floats(const struct nl_cpu_dx *dx)
 static void lay_tile(const void *job, int64_t number, void *scratch)
 {
     const struct nl_cpu_dx *dx = job;
-    const int64_t tiles = nl_cpu_parts(dx->p.keys, dx->columns), batch = number / tiles;
+    const int64_t tiles = nl_cpu_parts(dx->p.keys, dx->columns);
+    assert(tiles > 0); /* or no tile would be asked for */
+    const int64_t batch = number / tiles;
     const int64_t key = number % tiles * dx->columns;
     const int64_t keys = nl_cpu_least(dx->columns, dx->p.keys - key);
     const struct nl_cpu_table k = nl_cpu_batch(dx->p.k, batch), v = nl_cpu_batch(dx->p.v, batch);

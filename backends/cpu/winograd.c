@@ -34,7 +34,7 @@ BODY put(float *to, const vec *v)
 }
 
 /* Six numbers `step` apart to six that are as far apart. */
-BODY input_line(const vec *d, vec *v, int step)
+BODY input_line(const vec *d, vec *v, int64_t step)
 {
     const float a = (float)A, b = (float)B, a2 = (float)A2, b2 = (float)B2;
     const float sum = (float)(A2 + B2), both = (float)(A2 * B2);
@@ -49,7 +49,7 @@ BODY input_line(const vec *d, vec *v, int step)
 }
 
 /* Six to four. */
-BODY output_line(const vec *m, vec *y, int step)
+BODY output_line(const vec *m, vec *y, int64_t step)
 {
     const float a = (float)A, b = (float)B, a2 = (float)A2, b2 = (float)B2;
     const float a3 = (float)(A2 * A), b3 = (float)(B2 * B);
@@ -65,15 +65,15 @@ BODY input_body(const float *const *rows, float *to, int64_t step, int64_t chann
 {
     for (int64_t c = 0; c < channels; c += LANES) {
         vec d[IN * IN], v[IN * IN];
-        for (int i = 0; i < IN * IN; i++) get(&d[i], rows[i] + c);
-        for (int i = 0; i < IN; i++) input_line(d + i, v + i, IN);
-        for (int i = 0; i < IN; i++) input_line(v + IN * i, d + IN * i, 1);
-        for (int i = 0; i < IN * IN; i++) put(to + i * step + c, &d[i]);
+        for (int64_t i = 0; i < IN * IN; i++) get(&d[i], rows[i] + c);
+        for (int64_t i = 0; i < IN; i++) input_line(d + i, v + i, IN);
+        for (int64_t i = 0; i < IN; i++) input_line(v + IN * i, d + IN * i, 1);
+        for (int64_t i = 0; i < IN * IN; i++) put(to + i * step + c, &d[i]);
     }
 }
 
 /* Adds bias and residual to one output, sets what is below `floor` to it, and stores it. */
-BODY finish(const struct nl_cpu_winograd_end *end, int i, int64_t k, vec *y)
+BODY finish(const struct nl_cpu_winograd_end *end, int64_t i, int64_t k, vec *y)
 {
     vec more;
     if (!end->y[i]) return;
@@ -90,7 +90,7 @@ BODY finish(const struct nl_cpu_winograd_end *end, int i, int64_t k, vec *y)
         put(end->y[i] + k, y);
         return;
     }
-    for (int c = 0; c < LANES; c += 4) {
+    for (int64_t c = 0; c < LANES; c += 4) {
         __m128 part;
         memcpy(&part, (const float *)y + c, sizeof part);
         _mm_stream_ps(end->y[i] + k + c, part);
@@ -102,17 +102,17 @@ BODY output_body(const float *from, int64_t step, const struct nl_cpu_winograd_e
 {
     for (int64_t k = 0; k < filters; k += LANES) {
         vec m[IN * IN], t[OUT * IN], y[OUT * IN];
-        for (int i = 0; i < IN * IN; i++) get(&m[i], from + i * step + k);
-        for (int i = 0; i < IN; i++) output_line(m + i, t + i, IN);
-        for (int i = 0; i < OUT; i++) output_line(t + IN * i, y + IN * i, 1);
-        for (int i = 0; i < OUT; i++)
-            for (int j = 0; j < OUT; j++) finish(end, OUT * i + j, k, &y[IN * i + j]);
+        for (int64_t i = 0; i < IN * IN; i++) get(&m[i], from + i * step + k);
+        for (int64_t i = 0; i < IN; i++) output_line(m + i, t + i, IN);
+        for (int64_t i = 0; i < OUT; i++) output_line(t + IN * i, y + IN * i, 1);
+        for (int64_t i = 0; i < OUT; i++)
+            for (int64_t j = 0; j < OUT; j++) finish(end, OUT * i + j, k, &y[IN * i + j]);
     }
     if (end->stream) _mm_sfence(); /* other threads read y next */
 }
 
 /* Three numbers `step` apart to six that are as far apart. */
-BODY filter_line(const wide *g, wide *u, int step)
+BODY filter_line(const wide *g, wide *u, int64_t step)
 {
     const double to_a = 1 / (2 * A2 * (A2 - B2)), to_b = 1 / (2 * B2 * (B2 - A2));
     const wide even_a = (g[0] + A2 * g[2 * step]) * to_a, odd_a = (A * to_a) * g[step];
@@ -127,19 +127,19 @@ BODY filter_line(const wide *g, wide *u, int step)
 
 BODY filter_body(const float *const *taps, float *to)
 {
-    for (int half = 0; half < LANES; half += HALF) {
+    for (int64_t half = 0; half < LANES; half += HALF) {
         wide g[9], t[IN * 3], u[IN * IN], rows[IN];
-        for (int i = 0; i < 9; i++) {
+        for (int64_t i = 0; i < 9; i++) {
             narrow tap;
             memcpy(&tap, taps[i] + half, sizeof tap);
             g[i] = __builtin_convertvector(tap, wide);
         }
-        for (int i = 0; i < 3; i++) filter_line(g + i, t + i, 3);
-        for (int i = 0; i < IN; i++) {
+        for (int64_t i = 0; i < 3; i++) filter_line(g + i, t + i, 3);
+        for (int64_t i = 0; i < IN; i++) {
             filter_line(t + 3 * i, rows, 1);
             memcpy(u + IN * i, rows, sizeof rows);
         }
-        for (int i = 0; i < IN * IN; i++) {
+        for (int64_t i = 0; i < IN * IN; i++) {
             const narrow made = __builtin_convertvector(u[i], narrow);
             memcpy(to + i * LANES + half, &made, sizeof made);
         }

@@ -35,7 +35,7 @@ static void put(const struct rows *r, int64_t row, int64_t c, double value)
 struct batch {
     const struct nl_op_desc *desc;
     struct rows q, k, v, y, dy, dq, dk, dv;
-    const nl_tensor *row; /* NULL without */
+    const nl_tensor *row; /* read where norm is sum */
     int64_t first_row, queries, keys, depth, width;
     double *weights, *scores; /* [queries, keys]: affinities over C; gradients of scores */
 };
@@ -130,7 +130,7 @@ static void one_batch(const struct nl_op_desc *desc, const struct nl_args *args,
                             .dq = rows_of(&out[0], b),
                             .dk = rows_of(&out[1], b),
                             .dv = rows_of(&out[2], b),
-                            .row = in[5].rank ? &in[5] : NULL,
+                            .row = &in[5],
                             .first_row = b * in[0].dim[2],
                             .queries = in[0].dim[2],
                             .keys = in[1].dim[2],

@@ -73,7 +73,7 @@ static nl_status rescore(struct nl_eval *e, const struct nl_state *state, const 
 {
     const struct nl_entry *views = nl_state_find(state, "views"),
                           *labels = nl_state_find(state, "labels");
-    struct subset subset;
+    struct subset subset = {.positions = 1};
     NL_TRY(read_subset(state, wanted, &subset));
     NL_REQUIRE(views && labels && views->rank == 3 && labels->rank == 1 &&
                    labels->dim[0] == views->dim[0] && views->dim[0] <= MOST &&

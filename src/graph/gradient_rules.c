@@ -138,8 +138,8 @@ static nl_status bn_fold(const struct site *s)
 static nl_status bn_sums(const struct site *s)
 {
     const nl_tensor x = tensor_of(s, s->node.in[0]);
-    const union nl_attr attr = {
-        .bn_sums = {.count = (double)(nl_tensor_count(&x) / x.dim[x.rank - 1])}};
+    const int64_t rows = nl_tensor_count(&x) / x.dim[x.rank - 1];
+    const union nl_attr attr = {.bn_sums = {.count = (double)rows}};
     nl_value in[3] = {s->node.out[0]}, pq[NL_MAX_OUT];
     NL_TRY(both_gradients(s, &in[1]));
     NL_TRY(nl_gradient_append(s->d, NL_OP_BN_SUMS_DX, &attr, in, 3, pq));
