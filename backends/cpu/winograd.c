@@ -13,7 +13,12 @@
 
 #define BODY static inline __attribute__((always_inline)) void
 
-enum { LANES = NL_WINOGRAD_LANES, IN = NL_WINOGRAD_IN, OUT = NL_WINOGRAD_OUT };
+enum {
+    LANES = NL_WINOGRAD_LANES,
+    IN = NL_WINOGRAD_IN,
+    OUT = NL_WINOGRAD_OUT,
+    PLACES = NL_WINOGRAD_PLACES
+};
 
 /* Split into what the instruction set has, where a function that this is inlined in is compiled. */
 typedef float vec __attribute__((vector_size(LANES * sizeof(float))));
@@ -65,10 +70,10 @@ BODY input_body(const float *const *rows, float *to, int64_t step, int64_t chann
 {
     for (int64_t c = 0; c < channels; c += LANES) {
         vec d[IN * IN], v[IN * IN];
-        for (int64_t i = 0; i < IN * IN; i++) get(&d[i], rows[i] + c);
+        for (int64_t i = 0; i < PLACES; i++) get(&d[i], rows[i] + c);
         for (int64_t i = 0; i < IN; i++) input_line(d + i, v + i, IN);
         for (int64_t i = 0; i < IN; i++) input_line(v + IN * i, d + IN * i, 1);
-        for (int64_t i = 0; i < IN * IN; i++) put(to + i * step + c, &d[i]);
+        for (int64_t i = 0; i < PLACES; i++) put(to + i * step + c, &d[i]);
     }
 }
 
@@ -102,7 +107,7 @@ BODY output_body(const float *from, int64_t step, const struct nl_cpu_winograd_e
 {
     for (int64_t k = 0; k < filters; k += LANES) {
         vec m[IN * IN], t[OUT * IN], y[OUT * IN];
-        for (int64_t i = 0; i < IN * IN; i++) get(&m[i], from + i * step + k);
+        for (int64_t i = 0; i < PLACES; i++) get(&m[i], from + i * step + k);
         for (int64_t i = 0; i < IN; i++) output_line(m + i, t + i, IN);
         for (int64_t i = 0; i < OUT; i++) output_line(t + IN * i, y + IN * i, 1);
         for (int64_t i = 0; i < OUT; i++)
@@ -139,7 +144,7 @@ BODY filter_body(const float *const *taps, float *to)
             filter_line(t + 3 * i, rows, 1);
             memcpy(u + IN * i, rows, sizeof rows);
         }
-        for (int64_t i = 0; i < IN * IN; i++) {
+        for (int64_t i = 0; i < PLACES; i++) {
             const narrow made = __builtin_convertvector(u[i], narrow);
             memcpy(to + i * LANES + half, &made, sizeof made);
         }

@@ -20,7 +20,7 @@ void nl_tally_rank(struct nl_tally *tally, const double *score, int64_t classes,
 {
     int64_t before = isnan(score[label]) ? classes + 5 : 0;
     for (int64_t c = 0; c < classes; c++)
-        before += !(score[label] > score[c] || (score[label] == score[c] && label <= c));
+        before += !(score[label] > score[c] || (label <= c && score[label] == score[c]));
     tally->top1 += before < 1;
     tally->top5 += before < 5;
     tally->clips++;
