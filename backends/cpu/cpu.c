@@ -4,6 +4,8 @@
 #include "backends/cpu/multiply.h"
 #include "src/core/memory.h"
 
+#include <immintrin.h>
+
 static bool can(const struct nl_op_desc *desc, bool half, nl_reason *why)
 {
     for (int i = 0; i < NL_MAX_IN + NL_MAX_OUT; i++) {
@@ -39,7 +41,8 @@ nl_status nl_cpu_rows_prepare(struct nl_backend *be, const struct nl_op_desc *de
     return nl_cpu_slices(be, nl_cpu_room(x->dim[x->rank - 1]), &need->workspace);
 }
 
-/* Tiles are handed out as threads become free; which thread takes one changes no sum. */
+/* Tiles are handed out as threads become free; which thread takes one changes no sum. What was
+ * written past the caches is fenced once at the end, since a fence waits for memory. */
 void nl_cpu_for_tiles(const struct nl_backend *be, int64_t count, nl_cpu_tile_fn *tile,
                       const void *job, void *workspace, size_t slice)
 {
@@ -55,6 +58,7 @@ void nl_cpu_for_tiles(const struct nl_backend *be, int64_t count, nl_cpu_tile_fn
             if (i >= count) break;
             tile(job, i, scratch);
         }
+        _mm_sfence();
     }
 }
 

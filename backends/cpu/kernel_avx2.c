@@ -157,7 +157,6 @@ static AVX2 void run(const struct nl_cpu_block *b)
         row += 3;
     }
     for (; row < b->rows; row++) rows_from(b, on, row, 1);
-    if (b->stream) _mm_sfence(); /* other threads read y next */
 }
 
 const struct nl_cpu_kernel *nl_cpu_kernel_avx2(void)

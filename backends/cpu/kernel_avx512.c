@@ -190,7 +190,6 @@ static AVX512 void run(const struct nl_cpu_block *b)
         row += 4;
     }
     for (; row < b->rows; row++) rows_from(b, on, row, 1);
-    if (b->stream) _mm_sfence(); /* other threads read y next */
 }
 
 const struct nl_cpu_kernel *nl_cpu_kernel_avx512(void)

@@ -113,7 +113,6 @@ BODY output_body(const float *from, int64_t step, const struct nl_cpu_winograd_e
         for (int64_t i = 0; i < OUT; i++)
             for (int64_t j = 0; j < OUT; j++) finish(end, OUT * i + j, k, &y[IN * i + j]);
     }
-    if (end->stream) _mm_sfence(); /* other threads read y next */
 }
 
 /* Three numbers `step` apart to six that are as far apart. */
