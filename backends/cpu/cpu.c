@@ -140,9 +140,13 @@ static const struct nl_impl *const pairwise_dx_list[] = {&nl_cpu_pairwise_dx_sor
                                                          NULL};
 static const struct nl_impl *const pool_dx_list[] = {&nl_cpu_pool_dx, NULL};
 
-static const struct nl_impl *const conv_list[] = {&nl_cpu_conv_avx512bf16, &nl_cpu_conv_winograd,
-                                                  &nl_cpu_conv_avx512,     &nl_cpu_conv_avx2,
-                                                  &nl_cpu_conv_blas,       NULL};
+static const struct nl_impl *const conv_list[] = {&nl_cpu_conv_lines,
+                                                  &nl_cpu_conv_avx512bf16,
+                                                  &nl_cpu_conv_winograd,
+                                                  &nl_cpu_conv_avx512,
+                                                  &nl_cpu_conv_avx2,
+                                                  &nl_cpu_conv_blas,
+                                                  NULL};
 static const struct nl_impl *const conv_dx_list[] = {&nl_cpu_conv_winograd, &nl_cpu_conv_dx, NULL};
 static const struct nl_impl *const conv_dw_list[] = {&nl_cpu_conv_dw, NULL};
 static const struct nl_impl *const square_sum_list[] = {&nl_cpu_square_sum, NULL};
