@@ -61,6 +61,7 @@ void nl_cpu_conv_plan(const struct nl_op_desc *desc, const struct nl_cpu_conv_wi
 {
     geometry(desc, conv);
     conv->from = desc->in[0].type;
+    conv->near = desc->near;
     conv->cell = wish->cell;
     conv->step = wish->step;
     conv->direct = conv->direct && conv->from == conv->cell && conv->channels % conv->step == 0;
@@ -218,8 +219,9 @@ static bool streams(const struct nl_cpu_conv *conv, const struct nl_cpu_kernel *
 {
     enum { SMALL = 1 << 18 };
     const int64_t size = block->half ? 2 : 4;
-    return conv->rows * conv->filters * size > SMALL && block->columns == kernel->panel &&
-           block->ldy * size % NL_ALIGN == 0 && (uintptr_t)block->y % NL_ALIGN == 0;
+    return !conv->near && conv->rows * conv->filters * size > SMALL &&
+           block->columns == kernel->panel && block->ldy * size % NL_ALIGN == 0 &&
+           (uintptr_t)block->y % NL_ALIGN == 0;
 }
 
 void nl_cpu_conv_end(const struct nl_cpu_conv_job *job, const struct nl_cpu_kernel *kernel,

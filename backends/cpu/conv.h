@@ -19,6 +19,7 @@ struct nl_cpu_conv {
     int64_t x_stride[4];
     bool direct; /* rows of x are rows of the product */
     bool inside; /* no window hangs over an edge */
+    bool near;   /* y stays in a cache */
 
     int64_t tile_rows, tile_filters, chunk; /* chunk: depth of one product */
     int64_t row_tiles, filter_tiles;

@@ -225,5 +225,10 @@ static nl_status run(struct nl_backend *be, const void *prepared, const struct n
     return NL_OK;
 }
 
-const struct nl_impl nl_cpu_conv_lines = {
-    .name = "lines", .can = can, .prepare = prepare, .pack = pack, .run = run, .drop = drop};
+const struct nl_impl nl_cpu_conv_lines = {.name = "lines",
+                                          .framewise = true,
+                                          .can = can,
+                                          .prepare = prepare,
+                                          .pack = pack,
+                                          .run = run,
+                                          .drop = drop};

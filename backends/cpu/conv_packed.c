@@ -180,6 +180,7 @@ void nl_cpu_conv_packed_run(struct nl_backend *be, const struct nl_cpu_conv *con
         return NL_OK;                                                                              \
     }                                                                                              \
     const struct nl_impl nl_cpu_conv_##set = {.name = #set,                                        \
+                                              .framewise = true,                                   \
                                               .can = can_##set,                                    \
                                               .prepare = prepare_##set,                            \
                                               .pack = pack_##set,                                  \

@@ -62,6 +62,21 @@ void nl_cpu_for_tiles(const struct nl_backend *be, int64_t count, nl_cpu_tile_fn
     }
 }
 
+void nl_cpu_spread(struct nl_backend *be, int64_t count, nl_lane_fn *fn, void *job)
+{
+    int64_t taken = 0;
+#pragma omp parallel for num_threads(be->threads) schedule(static, 1)
+    for (int lane = 0; lane < be->threads; lane++) {
+        for (;;) {
+            int64_t i;
+#pragma omp atomic capture
+            i = taken++;
+            if (i >= count) break;
+            fn(job, i, lane);
+        }
+    }
+}
+
 nl_status nl_cpu_slices(const struct nl_backend *be, size_t slice, size_t *bytes)
 {
     return nl_size_mul((size_t)be->threads, nl_align_up(slice), bytes);
@@ -97,6 +112,7 @@ static nl_status open_cpu(struct nl_backend *be)
     static const struct nl_impl *const op##_list[] = {&op, NULL}
 #define ROWS(op)                                                                                   \
     static const struct nl_impl op = {.name = "rows",                                              \
+                                      .framewise = true,                                           \
                                       .can = nl_cpu_can_half,                                      \
                                       .prepare = nl_cpu_rows_prepare,                              \
                                       .run = nl_cpu_##op};                                         \
@@ -117,6 +133,7 @@ PLAIN(accumulate);
 /* The plain ones decline what training adds. */
 #define POOL(op)                                                                                   \
     static const struct nl_impl op = {.name = "rows",                                              \
+                                      .framewise = true,                                           \
                                       .can = nl_cpu_can_half,                                      \
                                       .prepare = nl_cpu_pool_prepare,                              \
                                       .run = nl_cpu_##op}
@@ -124,8 +141,11 @@ POOL(max_pool);
 POOL(avg_pool);
 static const struct nl_impl *const avg_pool_list[] = {&avg_pool, NULL};
 static const struct nl_impl *const max_pool_list[] = {&max_pool, &nl_cpu_max_pool_index, NULL};
-static const struct nl_impl affine = {
-    .name = "rows", .can = nl_cpu_can_half, .prepare = nl_cpu_rows_prepare, .run = nl_cpu_affine};
+static const struct nl_impl affine = {.name = "rows",
+                                      .framewise = true,
+                                      .can = nl_cpu_can_half,
+                                      .prepare = nl_cpu_rows_prepare,
+                                      .run = nl_cpu_affine};
 static const struct nl_impl *const affine_list[] = {&affine, &nl_cpu_affine_centred, NULL};
 static const struct nl_impl *const cast_list[] = {&nl_cpu_cast, NULL};
 static const struct nl_impl *const affine_dab_list[] = {&nl_cpu_affine_dab, NULL};
@@ -141,8 +161,8 @@ static const struct nl_impl *const pairwise_dx_list[] = {&nl_cpu_pairwise_dx_sor
 static const struct nl_impl *const pool_dx_list[] = {&nl_cpu_pool_dx, NULL};
 
 static const struct nl_impl *const conv_list[] = {&nl_cpu_conv_lines,
-                                                  &nl_cpu_conv_avx512bf16,
                                                   &nl_cpu_conv_winograd,
+                                                  &nl_cpu_conv_avx512bf16,
                                                   &nl_cpu_conv_avx512,
                                                   &nl_cpu_conv_avx2,
                                                   &nl_cpu_conv_blas,
@@ -215,6 +235,7 @@ const struct nl_backend_ops nl_backend_cpu = {
     .next = &nl_backend_ref,
     .automatic = true,
     .open = open_cpu,
+    .spread = nl_cpu_spread,
     .emulates = emulates,
     .impls = impls,
     .n_impls = (int)NL_COUNT(impls),

@@ -58,6 +58,9 @@ typedef void nl_cpu_tile_fn(const void *job, int64_t tile, void *scratch);
 void nl_cpu_for_tiles(const struct nl_backend *be, int64_t count, nl_cpu_tile_fn *tile,
                       const void *job, void *workspace, size_t slice);
 
+/* For struct nl_backend_ops. */
+void nl_cpu_spread(struct nl_backend *be, int64_t count, nl_lane_fn *fn, void *job);
+
 /* Workspace of nl_cpu_for_tiles: `slice` bytes, rounded up, for each thread. */
 nl_status nl_cpu_slices(const struct nl_backend *be, size_t slice, size_t *bytes) NL_MUST_CHECK;
 

@@ -2,18 +2,49 @@
 #include "src/graph/plan_inside.h"
 #include "src/graph/rewrite.h"
 
+static bool in_segment(const struct nl_plan *plan, int node)
+{
+    return nl_segment_at(plan->segments, plan->n_segments, node) != NL_NONE &&
+           !plan->constant[plan->g->nodes[node].out[0]];
+}
+
+struct nl_task *nl_plan_task(const struct nl_plan *plan, int node)
+{
+    return in_segment(plan, node) ? &plan->lanes[0].tasks[node] : &plan->tasks[node];
+}
+
+struct nl_backend *nl_plan_backend(const struct nl_plan *plan, int node)
+{
+    return in_segment(plan, node) ? &plan->lanes[0].be : plan->be;
+}
+
+void nl_plan_steps(const struct nl_plan *plan, int node, int *first, int *last)
+{
+    const int s = nl_segment_at(plan->segments, plan->n_segments, node);
+    *first = s == NL_NONE ? node : plan->segments[s].first;
+    *last = s == NL_NONE ? node : plan->segments[s].end - 1;
+}
+
+static nl_status prepare_whole(struct nl_plan *plan, int node)
+{
+    const struct nl_op_desc desc = nl_graph_desc(plan->g, &plan->g->nodes[node]);
+    struct nl_task *task = &plan->tasks[node];
+    NL_TRY(nl_kernel_prepare(plan->be, &desc, plan->g->nodes[node].force, &task->kernel));
+    task->constant = plan->constant[plan->g->nodes[node].out[0]];
+    const size_t workspace = task->kernel.need.workspace, packed = task->kernel.need.packed;
+    const size_t bytes = plan->transient ? nl_align_up(workspace) + packed : workspace;
+    if (bytes > plan->workspace_bytes) plan->workspace_bytes = bytes;
+    return NL_OK;
+}
+
 static nl_status prepare_kernels(struct nl_plan *plan)
 {
     for (int i = 0; i < plan->g->n_nodes; i++) {
         const struct nl_node *node = &plan->g->nodes[i];
-        const struct nl_op_desc desc = nl_graph_desc(plan->g, node);
-        struct nl_task *task = &plan->tasks[i];
-        if (nl_kernel_prepare(plan->be, &desc, node->force, &task->kernel) != NL_OK)
+        const nl_status st =
+            in_segment(plan, i) ? nl_lanes_prepare(plan, i) : prepare_whole(plan, i);
+        if (st != NL_OK)
             return nl_fail(NL_ENOSUP, "%s (%s): %s", node->name, nl_op_name(node->op), nl_error());
-        task->constant = plan->constant[node->out[0]];
-        const size_t workspace = task->kernel.need.workspace, packed = task->kernel.need.packed;
-        const size_t bytes = plan->transient ? nl_align_up(workspace) + packed : workspace;
-        if (bytes > plan->workspace_bytes) plan->workspace_bytes = bytes;
     }
     return NL_OK;
 }
@@ -22,6 +53,29 @@ static void extend(struct nl_plan *plan, nl_value v, int step)
 {
     struct nl_span *span = &plan->spans[plan->g->values[v].base];
     if (span->bytes && span->last < step) span->last = step;
+}
+
+/* Where a value's memory begins to be used. Of a segment all frames are in work until its end, and
+ * lanes have a frame's inner values, node by node. */
+static nl_status begin(struct nl_plan *plan, nl_value v, bool made)
+{
+    const struct nl_value_info *info = &plan->g->values[v];
+    nl_tensor tensor = info->tensor;
+    int first = -1, last = -1;
+    if (plan->inner[v]) tensor.dim[0] = tensor.dim[1] = 1;
+    if (made) nl_plan_steps(plan, info->node, &first, &last);
+    if (made && plan->inner[v]) first = last = info->node;
+    NL_TRY(nl_tensor_bytes(&tensor, &plan->spans[v].bytes));
+    plan->spans[v].first = first;
+    plan->spans[v].last = last;
+    return NL_OK;
+}
+
+static void use(struct nl_plan *plan, nl_value v, int node)
+{
+    int first, last;
+    nl_plan_steps(plan, node, &first, &last);
+    extend(plan, v, plan->inner[plan->g->values[v].base] ? node : last);
 }
 
 /* Filters that every user packs are read while constants are made and never again. */
@@ -33,7 +87,8 @@ static void find_passing(struct nl_plan *plan)
             !plan->transient && plan->constant[v] && g->values[v].kind == NL_VALUE_NODE;
     for (int i = 0; i < g->n_nodes; i++)
         for (int k = 0; k < NL_MAX_IN; k++)
-            if (g->nodes[i].in[k] != NL_NONE && !(k == 1 && plan->tasks[i].kernel.need.packed))
+            if (g->nodes[i].in[k] != NL_NONE &&
+                !(k == 1 && nl_plan_task(plan, i)->kernel.need.packed))
                 plan->passing[g->values[g->nodes[i].in[k]].base] = false;
 }
 
@@ -54,13 +109,11 @@ static nl_status find_lifetimes(struct nl_plan *plan, const nl_value *outputs, i
     for (int v = 0; v < g->n_values; v++) {
         const struct nl_value_info *info = &g->values[v];
         const bool made = info->kind == NL_VALUE_NODE && is_made(g, v);
-        if (!made && info->kind != NL_VALUE_INPUT) continue;
-        NL_TRY(nl_tensor_bytes(&info->tensor, &plan->spans[v].bytes));
-        plan->spans[v].first = plan->spans[v].last = made ? info->node : -1;
+        if (made || info->kind == NL_VALUE_INPUT) NL_TRY(begin(plan, v, made));
     }
     for (int i = 0; i < g->n_nodes; i++)
         for (int k = 0; k < NL_MAX_IN; k++)
-            if (g->nodes[i].in[k] != NL_NONE) extend(plan, g->nodes[i].in[k], i);
+            if (g->nodes[i].in[k] != NL_NONE) use(plan, g->nodes[i].in[k], i);
     for (int i = 0; i < n_outputs; i++) {
         extend(plan, outputs[i], g->n_nodes);
         plan->passing[g->values[outputs[i]].base] = false;
@@ -85,22 +138,25 @@ static void place_constants(struct nl_plan *plan)
         plan->constant_bytes += nl_align_up(plan->spans[v].bytes);
     }
     for (int i = 0; i < plan->g->n_nodes && !plan->transient; i++) {
-        plan->tasks[i].packed_at = plan->constant_bytes;
-        plan->constant_bytes += nl_align_up(plan->tasks[i].kernel.need.packed);
+        nl_plan_task(plan, i)->packed_at = plan->constant_bytes;
+        plan->constant_bytes += nl_align_up(nl_plan_task(plan, i)->kernel.need.packed);
     }
 }
 
-static nl_status place_activations(struct nl_plan *plan)
+/* Offsets of the activations that lanes have, or of all others. */
+static nl_status place_activations(struct nl_plan *plan, bool inner, size_t *bytes, size_t *bound)
 {
     struct nl_span *spans = NULL;
     int count = 0;
     NL_TRY(nl_calloc((size_t)plan->g->n_values, sizeof *spans, &spans));
     for (int v = 0; v < plan->g->n_values; v++)
-        if (!stays(plan, v) && plan->spans[v].bytes) spans[count++] = plan->spans[v];
-    const nl_status st = nl_arena_place(spans, count, &plan->arena_bytes, &plan->arena_bound);
+        if (!stays(plan, v) && plan->spans[v].bytes && plan->inner[v] == inner)
+            spans[count++] = plan->spans[v];
+    const nl_status st = nl_arena_place(spans, count, bytes, bound);
     count = 0;
     for (int v = 0; v < plan->g->n_values; v++)
-        if (!stays(plan, v) && plan->spans[v].bytes) plan->spans[v] = spans[count++];
+        if (!stays(plan, v) && plan->spans[v].bytes && plan->inner[v] == inner)
+            plan->spans[v] = spans[count++];
     nl_free(spans);
     return st;
 }
@@ -113,6 +169,7 @@ static nl_status allocate(struct nl_plan *plan)
     plan->arena = block;
     NL_TRY(memory->alloc(plan->be, plan->constant_bytes, &block));
     plan->constants = block;
+    NL_TRY(nl_lanes_allocate(plan));
     return memory->alloc(plan->be, plan->workspace_bytes, &plan->workspace);
 }
 
@@ -136,6 +193,7 @@ static void bind(struct nl_plan *plan)
     for (int i = 0; i < plan->g->n_nodes; i++) {
         const struct nl_node *node = &plan->g->nodes[i];
         struct nl_task *task = &plan->tasks[i];
+        if (in_segment(plan, i)) continue;
         for (int k = 0; k < NL_MAX_IN; k++)
             if (node->in[k] != NL_NONE) task->args.in[k] = nl_plan_tensor(plan, node->in[k]);
         for (int k = 0; k < NL_MAX_OUT; k++)
@@ -149,17 +207,23 @@ static void bind(struct nl_plan *plan)
 
 static nl_status build(struct nl_plan *plan, const nl_value *outputs, int n_outputs)
 {
+    size_t lane_bound = 0;
     NL_TRY(nl_rewrite(plan->g, outputs, n_outputs));
     NL_TRY(nl_calloc((size_t)plan->g->n_nodes, sizeof *plan->tasks, &plan->tasks));
     NL_TRY(nl_calloc((size_t)plan->g->n_values, sizeof *plan->spans, &plan->spans));
     NL_TRY(nl_calloc((size_t)plan->g->n_values, sizeof *plan->constant, &plan->constant));
     NL_TRY(nl_calloc((size_t)plan->g->n_values, sizeof *plan->passing, &plan->passing));
     nl_find_constants(plan->g, plan->constant);
+    NL_TRY(nl_lanes_open(plan));
+    for (int i = 0; i < n_outputs; i++) plan->inner[plan->g->values[outputs[i]].base] = false;
     NL_TRY(prepare_kernels(plan));
     find_passing(plan);
     NL_TRY(find_lifetimes(plan, outputs, n_outputs));
     place_constants(plan);
-    return place_activations(plan);
+    NL_TRY(place_activations(plan, true, &plan->lane_bytes, &lane_bound));
+    NL_TRY(place_activations(plan, false, &plan->arena_bytes, &plan->arena_bound));
+    plan->arena_bound += (size_t)plan->n_lanes * lane_bound;
+    return NL_OK;
 }
 
 /* Everything but the memory. */
@@ -187,6 +251,7 @@ nl_status nl_plan_new(const struct nl_graph *g, struct nl_backend *be, const nl_
     const nl_status st = allocate(*out);
     if (st == NL_OK) {
         bind(*out);
+        nl_lanes_bind(*out);
         return NL_OK;
     }
     nl_plan_free(*out);
@@ -210,6 +275,7 @@ void nl_plan_free(struct nl_plan *plan)
     const struct nl_memory *memory = plan->be->ops->memory;
     for (int i = 0; plan->tasks && i < plan->g->n_nodes; i++)
         nl_kernel_drop(plan->be, &plan->tasks[i].kernel);
+    nl_lanes_clear(plan);
     memory->release(plan->be, plan->arena);
     memory->release(plan->be, plan->constants);
     memory->release(plan->be, plan->workspace);

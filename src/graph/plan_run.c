@@ -10,10 +10,10 @@ static nl_status refresh(struct nl_plan *plan)
 {
     if (plan->fresh && plan->version == plan->g->params->version) return NL_OK;
     for (int i = 0; i < plan->g->n_nodes; i++) {
-        const struct nl_task *task = &plan->tasks[i];
+        const struct nl_task *task = nl_plan_task(plan, i);
         if (task->constant) NL_TRY(nl_kernel_run(plan->be, &task->kernel, &task->args));
         if (task->kernel.need.packed && !plan->transient)
-            NL_TRY(nl_kernel_pack(plan->be, &task->kernel, &task->args,
+            NL_TRY(nl_kernel_pack(nl_plan_backend(plan, i), &task->kernel, &task->args,
                                   plan->constants + task->packed_at));
     }
     plan->version = plan->g->params->version;
@@ -21,7 +21,7 @@ static nl_status refresh(struct nl_plan *plan)
     return NL_OK;
 }
 
-static double now_ms(void)
+double nl_plan_now_ms(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
@@ -36,18 +36,31 @@ static nl_status run_task(struct nl_plan *plan, const struct nl_task *task)
     return nl_kernel_run(plan->be, &task->kernel, &task->args);
 }
 
+static nl_status run_node(struct nl_plan *plan, int node, double *milliseconds)
+{
+    const struct nl_task *task = &plan->tasks[node];
+    if (milliseconds) milliseconds[node] = 0;
+    if (task->constant) return NL_OK;
+    const double start = milliseconds ? nl_plan_now_ms() : 0;
+    NL_TRY(run_task(plan, task));
+    if (!milliseconds) return NL_OK;
+    NL_TRY(nl_backend_sync(plan->be));
+    milliseconds[node] = nl_plan_now_ms() - start;
+    return NL_OK;
+}
+
 nl_status nl_plan_run(struct nl_plan *plan, double *milliseconds)
 {
     NL_TRY(refresh(plan));
-    for (int i = 0; i < plan->g->n_nodes; i++) {
-        const struct nl_task *task = &plan->tasks[i];
-        if (milliseconds) milliseconds[i] = 0;
-        if (task->constant) continue;
-        const double start = milliseconds ? now_ms() : 0;
-        NL_TRY(run_task(plan, task));
-        if (!milliseconds) continue;
-        NL_TRY(nl_backend_sync(plan->be));
-        milliseconds[i] = now_ms() - start;
+    for (int i = 0, s = 0; i < plan->g->n_nodes; i++) {
+        const struct nl_segment *segment = s < plan->n_segments ? &plan->segments[s] : NULL;
+        if (!segment || i != segment->first) {
+            NL_TRY(run_node(plan, i, milliseconds));
+            continue;
+        }
+        NL_TRY(nl_lanes_run(plan, segment, milliseconds));
+        i = segment->end - 1;
+        s++;
     }
     return nl_backend_sync(plan->be);
 }
@@ -118,7 +131,7 @@ const struct nl_graph *nl_plan_graph(const struct nl_plan *plan)
 
 const struct nl_kernel *nl_plan_kernel(const struct nl_plan *plan, int node)
 {
-    return &plan->tasks[node].kernel;
+    return &nl_plan_task(plan, node)->kernel;
 }
 
 bool nl_plan_is_constant(const struct nl_plan *plan, int node)
@@ -128,8 +141,9 @@ bool nl_plan_is_constant(const struct nl_plan *plan, int node)
 
 struct nl_plan_cost nl_plan_cost(const struct nl_plan *plan)
 {
-    return (struct nl_plan_cost){.arena = plan->arena_bytes,
+    const size_t lanes = (size_t)plan->n_lanes;
+    return (struct nl_plan_cost){.arena = plan->arena_bytes + lanes * plan->lane_bytes,
                                  .arena_bound = plan->arena_bound,
-                                 .workspace = plan->workspace_bytes,
+                                 .workspace = plan->workspace_bytes + lanes * plan->lane_workspace,
                                  .constants = plan->constant_bytes};
 }
