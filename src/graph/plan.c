@@ -20,9 +20,11 @@ struct nl_backend *nl_plan_backend(const struct nl_plan *plan, int node)
 
 void nl_plan_steps(const struct nl_plan *plan, int node, int *first, int *last)
 {
+    *first = *last = node;
+    if (!in_segment(plan, node)) return;
     const int s = nl_segment_at(plan->segments, plan->n_segments, node);
-    *first = s == NL_NONE ? node : plan->segments[s].first;
-    *last = s == NL_NONE ? node : plan->segments[s].end - 1;
+    *first = plan->segments[s].first;
+    *last = plan->segments[s].end - 1;
 }
 
 static nl_status prepare_whole(struct nl_plan *plan, int node)
@@ -49,118 +51,6 @@ static nl_status prepare_kernels(struct nl_plan *plan)
     return NL_OK;
 }
 
-static void extend(struct nl_plan *plan, nl_value v, int step)
-{
-    struct nl_span *span = &plan->spans[plan->g->values[v].base];
-    if (span->bytes && span->last < step) span->last = step;
-}
-
-/* Where a value's memory begins to be used. Of a segment all frames are in work until its end, and
- * lanes have a frame's inner values, node by node. */
-static nl_status begin(struct nl_plan *plan, nl_value v, bool made)
-{
-    const struct nl_value_info *info = &plan->g->values[v];
-    nl_tensor tensor = info->tensor;
-    int first = -1, last = -1;
-    if (plan->inner[v]) tensor.dim[0] = tensor.dim[1] = 1;
-    if (made) nl_plan_steps(plan, info->node, &first, &last);
-    if (made && plan->inner[v]) first = last = info->node;
-    NL_TRY(nl_tensor_bytes(&tensor, &plan->spans[v].bytes));
-    plan->spans[v].first = first;
-    plan->spans[v].last = last;
-    return NL_OK;
-}
-
-static void use(struct nl_plan *plan, nl_value v, int node)
-{
-    int first, last;
-    nl_plan_steps(plan, node, &first, &last);
-    extend(plan, v, plan->inner[plan->g->values[v].base] ? node : last);
-}
-
-/* Filters that every user packs are read while constants are made and never again. */
-static void find_passing(struct nl_plan *plan)
-{
-    const struct nl_graph *g = plan->g;
-    for (int v = 0; v < g->n_values; v++)
-        plan->passing[v] =
-            !plan->transient && plan->constant[v] && g->values[v].kind == NL_VALUE_NODE;
-    for (int i = 0; i < g->n_nodes; i++)
-        for (int k = 0; k < NL_MAX_IN; k++)
-            if (g->nodes[i].in[k] != NL_NONE &&
-                !(k == 1 && nl_plan_task(plan, i)->kernel.need.packed))
-                plan->passing[g->values[g->nodes[i].in[k]].base] = false;
-}
-
-/* Whether a node of the rewritten list makes `v`. */
-static bool is_made(const struct nl_graph *g, nl_value v)
-{
-    const int node = g->values[v].node;
-    for (int k = 0; node < g->n_nodes && k < NL_MAX_OUT; k++)
-        if (g->nodes[node].out[k] == v) return true;
-    return false;
-}
-
-/* Inputs are written before constants are made, so they share memory with nothing; kept values
- * live to after the last step. */
-static nl_status find_lifetimes(struct nl_plan *plan, const nl_value *outputs, int n_outputs)
-{
-    const struct nl_graph *g = plan->g;
-    for (int v = 0; v < g->n_values; v++) {
-        const struct nl_value_info *info = &g->values[v];
-        const bool made = info->kind == NL_VALUE_NODE && is_made(g, v);
-        if (made || info->kind == NL_VALUE_INPUT) NL_TRY(begin(plan, v, made));
-    }
-    for (int i = 0; i < g->n_nodes; i++)
-        for (int k = 0; k < NL_MAX_IN; k++)
-            if (g->nodes[i].in[k] != NL_NONE) use(plan, g->nodes[i].in[k], i);
-    for (int i = 0; i < n_outputs; i++) {
-        extend(plan, outputs[i], g->n_nodes);
-        plan->passing[g->values[outputs[i]].base] = false;
-    }
-    for (int v = 0; v < g->n_values; v++)
-        if (g->values[v].kind == NL_VALUE_INPUT) plan->spans[v].last = g->n_nodes;
-    return NL_OK;
-}
-
-/* Constants that stay lie one behind the other in a block of their own, packed weights after
- * them. */
-static bool stays(const struct nl_plan *plan, nl_value v)
-{
-    return plan->constant[v] && !plan->passing[v];
-}
-
-static void place_constants(struct nl_plan *plan)
-{
-    for (int v = 0; v < plan->g->n_values; v++) {
-        if (!stays(plan, v) || !plan->spans[v].bytes) continue;
-        plan->spans[v].offset = plan->constant_bytes;
-        plan->constant_bytes += nl_align_up(plan->spans[v].bytes);
-    }
-    for (int i = 0; i < plan->g->n_nodes && !plan->transient; i++) {
-        nl_plan_task(plan, i)->packed_at = plan->constant_bytes;
-        plan->constant_bytes += nl_align_up(nl_plan_task(plan, i)->kernel.need.packed);
-    }
-}
-
-/* Offsets of the activations that lanes have, or of all others. */
-static nl_status place_activations(struct nl_plan *plan, bool inner, size_t *bytes, size_t *bound)
-{
-    struct nl_span *spans = NULL;
-    int count = 0;
-    NL_TRY(nl_calloc((size_t)plan->g->n_values, sizeof *spans, &spans));
-    for (int v = 0; v < plan->g->n_values; v++)
-        if (!stays(plan, v) && plan->spans[v].bytes && plan->inner[v] == inner)
-            spans[count++] = plan->spans[v];
-    const nl_status st = nl_arena_place(spans, count, bytes, bound);
-    count = 0;
-    for (int v = 0; v < plan->g->n_values; v++)
-        if (!stays(plan, v) && plan->spans[v].bytes && plan->inner[v] == inner)
-            plan->spans[v] = spans[count++];
-    nl_free(spans);
-    return st;
-}
-
 static nl_status allocate(struct nl_plan *plan)
 {
     const struct nl_memory *memory = plan->be->ops->memory;
@@ -169,23 +59,7 @@ static nl_status allocate(struct nl_plan *plan)
     plan->arena = block;
     NL_TRY(memory->alloc(plan->be, plan->constant_bytes, &block));
     plan->constants = block;
-    NL_TRY(nl_lanes_allocate(plan));
     return memory->alloc(plan->be, plan->workspace_bytes, &plan->workspace);
-}
-
-nl_tensor nl_plan_tensor(const struct nl_plan *plan, nl_value v)
-{
-    const struct nl_value_info *info = &plan->g->values[v], *base = &plan->g->values[info->base];
-    const size_t at = (size_t)info->offset * nl_type_size(info->tensor.type);
-    nl_tensor t = info->tensor;
-    if (base->kind == NL_VALUE_PARAM)
-        t.data = (char *)plan->g->params->list[base->param].tensor.data + at;
-    else if (base->kind == NL_VALUE_GRAD)
-        t.data = (char *)nl_param_grad(plan->g->params, base->param).data + at;
-    else
-        t.data = (stays(plan, info->base) ? plan->constants : plan->arena) +
-                 plan->spans[info->base].offset + at;
-    return t;
 }
 
 static void bind(struct nl_plan *plan)
@@ -207,7 +81,6 @@ static void bind(struct nl_plan *plan)
 
 static nl_status build(struct nl_plan *plan, const nl_value *outputs, int n_outputs)
 {
-    size_t lane_bound = 0;
     NL_TRY(nl_rewrite(plan->g, outputs, n_outputs));
     NL_TRY(nl_calloc((size_t)plan->g->n_nodes, sizeof *plan->tasks, &plan->tasks));
     NL_TRY(nl_calloc((size_t)plan->g->n_values, sizeof *plan->spans, &plan->spans));
@@ -217,13 +90,7 @@ static nl_status build(struct nl_plan *plan, const nl_value *outputs, int n_outp
     NL_TRY(nl_lanes_open(plan));
     for (int i = 0; i < n_outputs; i++) plan->inner[plan->g->values[outputs[i]].base] = false;
     NL_TRY(prepare_kernels(plan));
-    find_passing(plan);
-    NL_TRY(find_lifetimes(plan, outputs, n_outputs));
-    place_constants(plan);
-    NL_TRY(place_activations(plan, true, &plan->lane_bytes, &lane_bound));
-    NL_TRY(place_activations(plan, false, &plan->arena_bytes, &plan->arena_bound));
-    plan->arena_bound += (size_t)plan->n_lanes * lane_bound;
-    return NL_OK;
+    return nl_plan_place(plan, outputs, n_outputs);
 }
 
 /* Everything but the memory. */

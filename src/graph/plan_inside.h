@@ -20,7 +20,6 @@ struct nl_task {
 struct nl_lane {
     struct nl_backend be;  /* of one thread */
     struct nl_task *tasks; /* one per node, of segments only */
-    char *memory;          /* inner values of one frame, then workspace */
     double *ms;            /* per node, where a run is timed */
     nl_status status;
     char error[256];
@@ -40,6 +39,7 @@ struct nl_plan {
     struct nl_lane *lanes;
     int n_lanes;
     size_t lane_bytes, lane_workspace; /* of inner values; of kernels */
+    size_t *lanes_at;                  /* per segment: where its lanes lie in the arena */
     char *arena, *constants;
     void *workspace;
     uint64_t version; /* of the parameters that the constants were made from */
@@ -57,11 +57,14 @@ struct nl_backend *nl_plan_backend(const struct nl_plan *plan, int node);
 /* The steps during which a node may run: its segment's, or its own. */
 void nl_plan_steps(const struct nl_plan *plan, int node, int *first, int *last);
 
-/* plan_lanes.c: finds segments and opens lanes; prepares a node's kernels on them; takes memory;
- * points tasks at it; does a segment. clear undoes all of them. */
+/* plan_memory.c: an offset for every value and every lane. */
+nl_status nl_plan_place(struct nl_plan *plan, const nl_value *outputs, int n_outputs) NL_MUST_CHECK;
+
+/* plan_lanes.c: finds segments and opens lanes; prepares a node's kernels on them; bytes of all lanes;
+ * points tasks at memory; does a segment. clear undoes all of them. */
 nl_status nl_lanes_open(struct nl_plan *plan) NL_MUST_CHECK;
 nl_status nl_lanes_prepare(struct nl_plan *plan, int node) NL_MUST_CHECK;
-nl_status nl_lanes_allocate(struct nl_plan *plan) NL_MUST_CHECK;
+size_t nl_lanes_bytes(const struct nl_plan *plan);
 void nl_lanes_bind(struct nl_plan *plan);
 nl_status nl_lanes_run(struct nl_plan *plan, const struct nl_segment *segment,
                        double *milliseconds) NL_MUST_CHECK;

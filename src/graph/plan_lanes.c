@@ -29,6 +29,7 @@ static nl_status find(struct nl_plan *plan)
     int kept = 0;
     NL_TRY(nl_calloc((size_t)plan->g->n_values, sizeof *plan->inner, &plan->inner));
     NL_TRY(nl_calloc((size_t)plan->g->n_nodes, sizeof *plan->segments, &plan->segments));
+    NL_TRY(nl_calloc((size_t)plan->g->n_nodes, sizeof *plan->lanes_at, &plan->lanes_at));
     if (plan->transient || !plan->be->ops->spread) return NL_OK;
     const int count = nl_segments_find(plan->g, plan->constant, fits, plan, plan->segments);
     for (int i = 0; i < count; i++)
@@ -67,25 +68,25 @@ nl_status nl_lanes_prepare(struct nl_plan *plan, int node)
     return NL_OK;
 }
 
-nl_status nl_lanes_allocate(struct nl_plan *plan)
+/* A lane has inner values of one frame, then workspace. */
+static size_t bytes_of_lane(const struct nl_plan *plan)
 {
-    for (int i = 0; i < plan->n_lanes; i++) {
-        void *block = NULL;
-        NL_TRY(plan->be->ops->memory->alloc(
-            plan->be, nl_align_up(plan->lane_bytes) + plan->lane_workspace, &block));
-        plan->lanes[i].memory = block;
-    }
-    return NL_OK;
+    return nl_align_up(plan->lane_bytes) + nl_align_up(plan->lane_workspace);
+}
+
+size_t nl_lanes_bytes(const struct nl_plan *plan)
+{
+    return (size_t)plan->n_lanes * bytes_of_lane(plan);
 }
 
 /* The view of frame 0 of a value, and how far the next frame is. */
-static nl_tensor frame_of(const struct nl_plan *plan, const struct nl_lane *lane, nl_value v,
+static nl_tensor frame_of(const struct nl_plan *plan, char *memory, nl_value v,
                           const nl_tensor *desc, size_t *next)
 {
     nl_tensor t = *desc;
     *next = 0;
     if (plan->inner[v]) {
-        t.data = lane->memory + plan->spans[v].offset;
+        t.data = memory + plan->spans[v].offset;
         return t;
     }
     t.data = nl_plan_tensor(plan, v).data;
@@ -94,28 +95,31 @@ static nl_tensor frame_of(const struct nl_plan *plan, const struct nl_lane *lane
     return t;
 }
 
-static void bind_task(const struct nl_plan *plan, const struct nl_lane *lane, int node)
+/* `memory` is the lane's. */
+static void bind_task(const struct nl_plan *plan, struct nl_task *task, int node, char *memory)
 {
-    struct nl_task *task = &lane->tasks[node];
     const struct nl_node *from = &plan->g->nodes[node];
     const struct nl_kernel *kernel = &task->kernel;
     for (int k = 0; k < NL_MAX_IN; k++)
         if (from->in[k] != NL_NONE)
             task->args.in[k] =
-                frame_of(plan, lane, from->in[k], &kernel->desc.in[k], &task->next_in[k]);
+                frame_of(plan, memory, from->in[k], &kernel->desc.in[k], &task->next_in[k]);
     task->args.out[0] =
-        frame_of(plan, lane, from->out[0], &kernel->desc.out[0], &task->next_out[0]);
+        frame_of(plan, memory, from->out[0], &kernel->desc.out[0], &task->next_out[0]);
     if (kernel->need.packed)
         task->args.packed = plan->constants + plan->lanes[0].tasks[node].packed_at;
-    if (kernel->need.workspace) task->args.workspace = lane->memory + nl_align_up(plan->lane_bytes);
+    if (kernel->need.workspace) task->args.workspace = memory + nl_align_up(plan->lane_bytes);
 }
 
 void nl_lanes_bind(struct nl_plan *plan)
 {
     for (int s = 0; s < plan->n_segments; s++)
-        for (int i = plan->segments[s].first; i < plan->segments[s].end; i++)
-            for (int l = 0; l < plan->n_lanes; l++)
-                if (!plan->constant[plan->g->nodes[i].out[0]]) bind_task(plan, &plan->lanes[l], i);
+        for (int l = 0; l < plan->n_lanes; l++) {
+            char *memory = plan->arena + plan->lanes_at[s] + (size_t)l * bytes_of_lane(plan);
+            for (int i = plan->segments[s].first; i < plan->segments[s].end; i++)
+                if (!plan->constant[plan->g->nodes[i].out[0]])
+                    bind_task(plan, &plan->lanes[l].tasks[i], i, memory);
+        }
 }
 
 struct job {
@@ -173,7 +177,6 @@ static void clear_lane(struct nl_plan *plan, struct nl_lane *lane)
         nl_kernel_drop(&lane->be, &lane->tasks[i].kernel);
     nl_free(lane->tasks);
     nl_free(lane->ms);
-    plan->be->ops->memory->release(plan->be, lane->memory);
     if (lane->be.ops) nl_backend_close(&lane->be);
 }
 
@@ -181,6 +184,7 @@ void nl_lanes_clear(struct nl_plan *plan)
 {
     for (int l = 0; plan->lanes && l < plan->be->threads; l++) clear_lane(plan, &plan->lanes[l]);
     nl_free(plan->lanes);
+    nl_free(plan->lanes_at);
     nl_free(plan->segments);
     nl_free(plan->inner);
 }

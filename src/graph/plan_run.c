@@ -141,9 +141,8 @@ bool nl_plan_is_constant(const struct nl_plan *plan, int node)
 
 struct nl_plan_cost nl_plan_cost(const struct nl_plan *plan)
 {
-    const size_t lanes = (size_t)plan->n_lanes;
-    return (struct nl_plan_cost){.arena = plan->arena_bytes + lanes * plan->lane_bytes,
+    return (struct nl_plan_cost){.arena = plan->arena_bytes,
                                  .arena_bound = plan->arena_bound,
-                                 .workspace = plan->workspace_bytes + lanes * plan->lane_workspace,
+                                 .workspace = plan->workspace_bytes,
                                  .constants = plan->constant_bytes};
 }
