@@ -234,7 +234,7 @@ void nl_cpu_conv_end(const struct nl_cpu_conv_job *job, const struct nl_cpu_kern
     block->ldy = job->y.ld;
     block->y = (char *)y->data + (row * block->ldy + column) * size;
     block->relu = job->relu;
-    block->stream = streams(job->conv, kernel, block);
+    block->stream = residual->data != y->data && streams(job->conv, kernel, block);
     if (bias->rank) block->bias = (const float *)bias->data + column;
     if (!residual->rank) return;
     block->ld_residual = job->residual.ld;

@@ -116,6 +116,7 @@ static nl_status prepare(struct run_of_list *r)
     r->batch = sampling_of(r)->batch_size;
     const struct nl_geometry at = {r->batch, e->spec.length, e->spec.crop, e->spec.crop};
     NL_TRY(nl_engine_open(&r->engine, &r->session, &at, NULL));
+    NL_TRY(nl_engine_settle(&r->engine));
     NL_TRY(make_buffers(r));
     return nl_stream_open(r->jobs, e->inputs.count - e->done, &e->spec, 2 * r->batch, &r->stream);
 }

@@ -40,6 +40,10 @@ nl_status nl_open_backend(const struct nl_run *run, struct nl_backend *be) NL_MU
 /* The plan for one geometry; `layer` (NULL: none) names a node whose output is wanted too. */
 nl_status nl_engine_open(struct nl_engine *engine, struct nl_session *session,
                          const struct nl_geometry *geometry, const char *layer) NL_MUST_CHECK;
+
+/* Folds and packs the weights now and gives their own memory back (nl_plan_settle): for a session
+ * that opens no other engine and reads no parameter. */
+nl_status nl_engine_settle(struct nl_engine *engine) NL_MUST_CHECK;
 void nl_engine_close(struct nl_engine *engine);
 
 /* Runs clips [N,T,H,W,3] (floats on the host). */

@@ -149,6 +149,7 @@ void nl_plan_free(struct nl_plan *plan)
     nl_graph_free(plan->g);
     nl_free(plan->tasks);
     nl_free(plan->spans);
+    nl_free(plan->over);
     nl_free(plan->constant);
     nl_free(plan->passing);
     nl_free(plan);

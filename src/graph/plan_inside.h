@@ -30,8 +30,9 @@ struct nl_plan {
     struct nl_backend *be;
     struct nl_task *tasks; /* one per node */
     struct nl_span *spans; /* one per value; bytes 0 where the value owns no memory here */
-    bool *constant;        /* per value */
-    bool *passing; /* per value: a constant that only pack() reads, so it needs no memory later */
+    nl_value *over; /* per value: the one whose memory it overwrites and has, NL_NONE: its own */
+    bool *constant; /* per value */
+    bool *passing;  /* per value: a constant that only pack() reads, so it needs no memory later */
     size_t arena_bytes, arena_bound, constant_bytes, workspace_bytes;
     struct nl_segment *segments;
     int n_segments;
@@ -44,6 +45,7 @@ struct nl_plan {
     void *workspace;
     uint64_t version; /* of the parameters that the constants were made from */
     bool fresh;       /* the constants were made at all */
+    bool settled;     /* parameters were given back, so constants cannot be made again */
     bool transient;   /* weights change every run: they are packed into the workspace each time */
 };
 

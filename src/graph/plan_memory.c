@@ -78,6 +78,53 @@ static nl_status find_lifetimes(struct nl_plan *plan, const nl_value *outputs, i
     return NL_OK;
 }
 
+/* The inputs that ops.h lets an output overwrite, a bit each. */
+static unsigned overwritable(nl_op op)
+{
+    enum { FIRST = 1, SECOND = 2, FOURTH = 8 };
+    static const unsigned inputs[NL_N_OPS] = {
+        [NL_OP_CONV] = FOURTH,        [NL_OP_CONV_DX] = FOURTH,     [NL_OP_AFFINE] = FIRST + FOURTH,
+        [NL_OP_ADD] = FIRST + SECOND, [NL_OP_MUL] = FIRST + SECOND, [NL_OP_RELU] = FIRST,
+        [NL_OP_SOFTMAX] = FIRST,      [NL_OP_MAP] = FIRST,          [NL_OP_BN_DX] = FIRST,
+        [NL_OP_RELU_DX] = FIRST,      [NL_OP_SOFTMAX_DX] = FIRST,
+    };
+    return inputs[op];
+}
+
+/* Whether node `i` may write its output over its input `k`, which nothing reads after it. */
+static bool can_overwrite(const struct nl_plan *plan, int i, int k)
+{
+    const struct nl_node *node = &plan->g->nodes[i];
+    const nl_value in = node->in[k], out = node->out[0];
+    const struct nl_value_info *from = &plan->g->values[in], *to = &plan->g->values[out];
+    if (from->kind != NL_VALUE_NODE || to->kind != NL_VALUE_NODE) return false;
+    for (int n = 0; n < NL_MAX_IN; n++)
+        if (n != k && node->in[n] != NL_NONE && plan->g->values[node->in[n]].base == in)
+            return false;
+    const struct nl_span *a = &plan->spans[in], *b = &plan->spans[out];
+    return plan->inner[in] == plan->inner[out] && !plan->constant[in] && !plan->constant[out] &&
+           a->bytes && a->bytes == b->bytes && a->last == b->first &&
+           from->tensor.type == to->tensor.type && nl_tensor_is_dense(&from->tensor) &&
+           nl_tensor_is_dense(&to->tensor);
+}
+
+/* An output that overwrites an input is the input's span, longer, and has none of its own. */
+static void share(struct nl_plan *plan)
+{
+    for (int i = 0; i < plan->g->n_nodes; i++) {
+        const struct nl_node *node = &plan->g->nodes[i];
+        for (int k = 0; k < NL_MAX_IN; k++) {
+            if (!(overwritable(node->op) >> k & 1) || node->in[k] == NL_NONE) continue;
+            if (!can_overwrite(plan, i, k)) continue;
+            nl_value root = node->in[k];
+            while (plan->over[root] != NL_NONE) root = plan->over[root];
+            plan->over[node->out[0]] = root;
+            plan->spans[root].last = plan->spans[node->out[0]].last;
+            break;
+        }
+    }
+}
+
 /* Constants that stay lie one behind the other in a block of their own, packed weights after
  * them. */
 static bool stays(const struct nl_plan *plan, nl_value v)
@@ -98,6 +145,13 @@ static void place_constants(struct nl_plan *plan)
     }
 }
 
+/* Whether a value has activation memory of its own, a lane's or the plan's. */
+static bool has_memory(const struct nl_plan *plan, nl_value v, bool inner)
+{
+    return !stays(plan, v) && plan->spans[v].bytes && plan->over[v] == NL_NONE &&
+           plan->inner[v] == inner;
+}
+
 /* Offsets of the activations that lanes have, or of all others and of the lanes' memory. */
 static nl_status place_activations(struct nl_plan *plan, bool inner, size_t *bytes, size_t *bound)
 {
@@ -105,8 +159,7 @@ static nl_status place_activations(struct nl_plan *plan, bool inner, size_t *byt
     int count = 0;
     NL_TRY(nl_calloc((size_t)(plan->g->n_values + plan->n_segments), sizeof *spans, &spans));
     for (int v = 0; v < plan->g->n_values; v++)
-        if (!stays(plan, v) && plan->spans[v].bytes && plan->inner[v] == inner)
-            spans[count++] = plan->spans[v];
+        if (has_memory(plan, v, inner)) spans[count++] = plan->spans[v];
     for (int s = 0; !inner && s < plan->n_segments; s++)
         spans[count++] = (struct nl_span){.bytes = nl_lanes_bytes(plan),
                                           .first = plan->segments[s].first,
@@ -114,8 +167,7 @@ static nl_status place_activations(struct nl_plan *plan, bool inner, size_t *byt
     const nl_status st = nl_arena_place(spans, count, bytes, bound);
     count = 0;
     for (int v = 0; v < plan->g->n_values; v++)
-        if (!stays(plan, v) && plan->spans[v].bytes && plan->inner[v] == inner)
-            plan->spans[v] = spans[count++];
+        if (has_memory(plan, v, inner)) plan->spans[v] = spans[count++];
     for (int s = 0; !inner && s < plan->n_segments; s++) plan->lanes_at[s] = spans[count++].offset;
     nl_free(spans);
     return st;
@@ -124,11 +176,17 @@ static nl_status place_activations(struct nl_plan *plan, bool inner, size_t *byt
 nl_status nl_plan_place(struct nl_plan *plan, const nl_value *outputs, int n_outputs)
 {
     size_t lane_bound;
+    NL_TRY(nl_calloc((size_t)plan->g->n_values, sizeof *plan->over, &plan->over));
+    for (int v = 0; v < plan->g->n_values; v++) plan->over[v] = NL_NONE;
     find_passing(plan);
     NL_TRY(find_lifetimes(plan, outputs, n_outputs));
+    share(plan);
     place_constants(plan);
     NL_TRY(place_activations(plan, true, &plan->lane_bytes, &lane_bound));
-    return place_activations(plan, false, &plan->arena_bytes, &plan->arena_bound);
+    NL_TRY(place_activations(plan, false, &plan->arena_bytes, &plan->arena_bound));
+    for (int v = 0; v < plan->g->n_values; v++)
+        if (plan->over[v] != NL_NONE) plan->spans[v].offset = plan->spans[plan->over[v]].offset;
+    return NL_OK;
 }
 
 nl_tensor nl_plan_tensor(const struct nl_plan *plan, nl_value v)

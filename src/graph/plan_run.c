@@ -5,20 +5,75 @@
 #include <math.h>
 #include <time.h>
 
-/* Folds and packs: constant nodes in order, then the weights that kernels lay out themselves. */
+/* A constant node is folded, the weights of any other packed. */
+static nl_status make_constant(struct nl_plan *plan, int node)
+{
+    const struct nl_task *task = nl_plan_task(plan, node);
+    if (task->constant) NL_TRY(nl_kernel_run(plan->be, &task->kernel, &task->args));
+    if (!task->kernel.need.packed || plan->transient) return NL_OK;
+    return nl_kernel_pack(nl_plan_backend(plan, node), &task->kernel, &task->args,
+                          plan->constants + task->packed_at);
+}
+
+/* Constant nodes in order, then the weights that kernels lay out themselves. */
 static nl_status refresh(struct nl_plan *plan)
 {
     if (plan->fresh && plan->version == plan->g->params->version) return NL_OK;
-    for (int i = 0; i < plan->g->n_nodes; i++) {
-        const struct nl_task *task = nl_plan_task(plan, i);
-        if (task->constant) NL_TRY(nl_kernel_run(plan->be, &task->kernel, &task->args));
-        if (task->kernel.need.packed && !plan->transient)
-            NL_TRY(nl_kernel_pack(nl_plan_backend(plan, i), &task->kernel, &task->args,
-                                  plan->constants + task->packed_at));
-    }
+    NL_REQUIRE(!plan->settled, NL_EINVAL, "parameters changed after the plan gave them back");
+    for (int i = 0; i < plan->g->n_nodes; i++) NL_TRY(make_constant(plan, i));
     plan->version = plan->g->params->version;
     plan->fresh = true;
     return NL_OK;
+}
+
+/* The last node that reads a parameter while constants are made; NL_NONE where a kernel reads it when
+ * it runs, or nothing does. */
+static int last_maker(const struct nl_plan *plan, nl_value v)
+{
+    int last = NL_NONE;
+    for (int i = 0; i < plan->g->n_nodes; i++)
+        for (int k = 0; k < NL_MAX_IN; k++) {
+            const nl_value in = plan->g->nodes[i].in[k];
+            const struct nl_task *task = nl_plan_task(plan, i);
+            if (in == NL_NONE || plan->g->values[in].base != v) continue;
+            if (!task->constant && !(k == 1 && task->kernel.need.packed)) return NL_NONE;
+            last = i;
+        }
+    return last;
+}
+
+static void discard_after(struct nl_plan *plan, int node, const int *last)
+{
+    const struct nl_memory *memory = plan->be->ops->memory;
+    size_t bytes;
+    for (int v = 0; v < plan->g->n_values; v++) {
+        const struct nl_value_info *info = &plan->g->values[v];
+        if (last[v] != node || nl_tensor_bytes(&info->tensor, &bytes) != NL_OK) continue;
+        memory->discard(plan->be, plan->g->params->list[info->param].tensor.data, bytes);
+    }
+}
+
+static nl_status settle(struct nl_plan *plan, const int *last)
+{
+    for (int i = 0; i < plan->g->n_nodes; i++) {
+        NL_TRY(make_constant(plan, i));
+        discard_after(plan, i, last);
+    }
+    plan->version = plan->g->params->version;
+    plan->fresh = plan->settled = true;
+    return NL_OK;
+}
+
+nl_status nl_plan_settle(struct nl_plan *plan)
+{
+    int *last = NULL;
+    if (plan->transient || !plan->be->ops->memory->discard) return refresh(plan);
+    NL_TRY(nl_calloc((size_t)plan->g->n_values, sizeof *last, &last));
+    for (int v = 0; v < plan->g->n_values; v++)
+        last[v] = plan->g->values[v].kind == NL_VALUE_PARAM ? last_maker(plan, v) : NL_NONE;
+    const nl_status st = settle(plan, last);
+    nl_free(last);
+    return st;
 }
 
 double nl_plan_now_ms(void)

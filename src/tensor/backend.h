@@ -62,6 +62,10 @@ struct nl_memory {
     nl_status (*alloc)(struct nl_backend *be, size_t bytes, void **out); /* 64-byte aligned */
     void (*release)(struct nl_backend *be, void *pointer);               /* NULL is allowed */
     nl_status (*copy)(struct nl_backend *be, void *dst, const void *src, size_t bytes, nl_copy way);
+
+    /* Gives the system back what it can of a part of an allocation whose contents nobody reads again;
+     * the part may be written anew. NULL: nothing can be given back. */
+    void (*discard)(struct nl_backend *be, void *pointer, size_t bytes);
 };
 
 struct nl_impl_list {
