@@ -1,6 +1,8 @@
 #include "backends/cpu/conv.h"
+#include "backends/cpu/vector.h"
 #include "src/core/memory.h"
-#include "src/tensor/half.h"
+
+#include <string.h>
 
 /* Filters laid out in a kernel's panels, a panel a thread. */
 struct packing {
@@ -10,21 +12,38 @@ struct packing {
     int64_t filters, depth, run;
 };
 
-/* One run of one panel, made up to whole steps; `to` is where it starts. */
-static void pack_half(const struct packing *p, const float *from, int64_t there, uint16_t *to)
+enum { SIDE = NL_CPU_TURN };
+
+/* `steps` steps of 16 filters, from the first of them on; `there` filters exist. A step is a float or a
+ * pair of BF16. */
+static void pack_square(const struct packing *p, const float *from, int64_t there, int64_t n,
+                        int32_t *to)
 {
-    for (int64_t d = 0; d < nl_cpu_kernel_depth(p->kernel, p->run); d++)
-        for (int64_t k = 0; k < p->kernel->panel; k++)
-            to[nl_cpu_kernel_at(p->kernel, d, k)] =
-                k < there && d < p->run ? nl_float_to_bf16(from[k * p->depth + d]) : 0;
+    const int64_t panel = p->kernel->panel, steps = nl_cpu_parts(n, p->kernel->step);
+    const struct nl_cpu_vector *vector = nl_cpu_vector();
+    int32_t rows[SIDE * SIDE] = {0}, turned[SIDE * SIDE];
+    for (int64_t k = 0; k < nl_cpu_least(there, SIDE); k++)
+        if (p->kernel->type == NL_BF16)
+            vector->narrow((uint16_t *)&rows[k * SIDE], from + k * p->depth, n);
+        else
+            memcpy(&rows[k * SIDE], from + k * p->depth, (size_t)n * sizeof *from);
+    if (steps == SIDE) {
+        vector->turn(to, panel, rows);
+        return;
+    }
+    vector->turn(turned, SIDE, rows);
+    for (int64_t d = 0; d < steps; d++)
+        memcpy(to + d * panel, turned + d * SIDE, SIDE * sizeof *to);
 }
 
-static void pack_full(const struct packing *p, const float *from, int64_t there, float *to)
+/* One run of one panel, made up to whole steps. */
+static void pack_run(const struct packing *p, const float *from, int64_t there, int32_t *to)
 {
-    const int64_t panel = p->kernel->panel;
-    for (int64_t d = 0; d < p->run; d++)
-        for (int64_t k = 0; k < panel; k++)
-            to[d * panel + k] = k < there ? from[k * p->depth + d] : 0;
+    const int64_t panel = p->kernel->panel, most = SIDE * p->kernel->step;
+    for (int64_t d = 0; d < p->run; d += most, to += SIDE * panel)
+        for (int64_t k = 0; k < panel; k += SIDE)
+            pack_square(p, from + k * p->depth + d, there - k, nl_cpu_least(most, p->run - d),
+                        to + k);
 }
 
 static void pack_panel(const void *job, int64_t number, void *scratch)
@@ -35,11 +54,8 @@ static void pack_panel(const void *job, int64_t number, void *scratch)
     int64_t at = first * (p->depth / p->run) * deep;
     (void)scratch;
     for (int64_t d = 0; d < p->depth; d += p->run, at += panel * deep) {
-        const float *from = p->from + first * p->depth + d;
-        if (p->kernel->type == NL_BF16)
-            pack_half(p, from, there, (uint16_t *)p->to + at);
-        else
-            pack_full(p, from, there, (float *)p->to + at);
+        char *const to = (char *)p->to + at * (int64_t)nl_type_size(p->kernel->type);
+        pack_run(p, p->from + first * p->depth + d, there, (int32_t *)(void *)to);
     }
 }
 
