@@ -120,7 +120,7 @@ static int count(nl_op op)
 START_TEST(batch_norm_sum_and_relu_go_into_convolutions)
 {
     const nl_value y = residual_end(clip(1, 2, 5, 5, 3));
-    ck_assert_int_eq(nl_rewrite(g, &y, 1), NL_OK);
+    ck_assert_int_eq(nl_rewrite(g, &y, 1, NULL, NULL), NL_OK);
     ck_assert_int_eq(count(NL_OP_CONV), 2);
     ck_assert_int_eq(count(NL_OP_CONV_FOLD), 2);
     ck_assert_int_eq(count(NL_OP_BN_FOLD), 2);
@@ -137,7 +137,7 @@ END_TEST
 START_TEST(every_node_stands_behind_what_it_reads)
 {
     const nl_value y = residual_end(clip(1, 2, 5, 5, 3));
-    ck_assert_int_eq(nl_rewrite(g, &y, 1), NL_OK);
+    ck_assert_int_eq(nl_rewrite(g, &y, 1, NULL, NULL), NL_OK);
     for (int i = 0; i < g->n_nodes; i++)
         for (int k = 0; k < NL_MAX_IN; k++)
             if (g->nodes[i].in[k] != NL_NONE)
@@ -150,7 +150,7 @@ START_TEST(a_kept_value_is_not_folded_away)
     const nl_value y = residual_end(clip(1, 2, 5, 5, 3));
     const int conv_a = nl_graph_find(g, "a");
     const nl_value keep[2] = {y, g->nodes[conv_a].out[0]};
-    ck_assert_int_eq(nl_rewrite(g, keep, 2), NL_OK);
+    ck_assert_int_eq(nl_rewrite(g, keep, 2, NULL, NULL), NL_OK);
     const int kept = nl_graph_find(g, "a");
     ck_assert_int_ne(kept, NL_NONE);
     ck_assert_int_eq(g->nodes[kept].out[0], keep[1]);
@@ -163,7 +163,7 @@ START_TEST(what_no_kept_value_needs_is_dropped)
 {
     residual_end(clip(1, 2, 5, 5, 3));
     const nl_value keep = g->nodes[nl_graph_find(g, "b")].out[0];
-    ck_assert_int_eq(nl_rewrite(g, &keep, 1), NL_OK);
+    ck_assert_int_eq(nl_rewrite(g, &keep, 1, NULL, NULL), NL_OK);
     ck_assert_int_eq(g->n_nodes, 1);
     ck_assert_str_eq(g->nodes[0].name, "b");
 }

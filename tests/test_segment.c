@@ -104,7 +104,7 @@ static int find(struct net *n, const nl_value *keep, int n_keep, struct nl_segme
                 bool *inner)
 {
     static bool constant[256];
-    ck_assert_int_eq(nl_rewrite(n->g, keep, n_keep), NL_OK);
+    ck_assert_int_eq(nl_rewrite(n->g, keep, n_keep, NULL, NULL), NL_OK);
     ck_assert_int_lt(n->g->n_values, 256);
     nl_find_constants(n->g, constant);
     const int count = nl_segments_find(n->g, constant, NULL, NULL, segments);

@@ -37,7 +37,38 @@ struct op_case {
 #define DOT     PAIR(NL_SCORE_PRODUCT, NL_F_IDENTITY, NL_NORM_COUNT, false)
 #define CONCAT  PAIR(NL_SCORE_SUM, NL_F_RELU, NL_NORM_COUNT, false)
 
+#define SUMS(sh, sw, p)                                                                            \
+    {                                                                                              \
+        .conv = {.stride = {1, sh, sw}, .pad = {0, p, p}, .sums = true }                           \
+    }
+
 static const struct op_case cases[] = {
+    /* convolutions with the moments of what they make: rows in tiles with a rest; filters split; the
+     * first layer; Winograd in blocks of one thread and in shared ones, with edges */
+    {NL_OP_CONV,
+     SUMS(1, 1, 0),
+     {T5(2, 3, 13, 11, 40), T5(70, 1, 1, 1, 40), V(70)},
+     {T5(2, 3, 13, 11, 70), D(70), D(70)}},
+    {NL_OP_CONV,
+     SUMS(1, 1, 0),
+     {T5(1, 1, 1, 1, 8), T5(5, 1, 1, 1, 8)},
+     {T5(1, 1, 1, 1, 5), D(5), D(5)}},
+    {NL_OP_CONV,
+     SUMS(2, 2, 1),
+     {T5(1, 2, 9, 9, 32), T5(200, 1, 3, 3, 32)},
+     {T5(1, 2, 5, 5, 200), D(200), D(200)}},
+    {NL_OP_CONV,
+     SUMS(2, 2, 3),
+     {T5(2, 2, 33, 41, 3), T5(64, 1, 7, 7, 3)},
+     {T5(2, 2, 17, 21, 64), D(64), D(64)}},
+    {NL_OP_CONV,
+     SUMS(1, 1, 1),
+     {T5(2, 2, 27, 30, 32), T5(48, 1, 3, 3, 32), V(48)},
+     {T5(2, 2, 27, 30, 48), D(48), D(48)}},
+    {NL_OP_CONV,
+     SUMS(1, 1, 1),
+     {T5(2, 3, 15, 14, 96), T5(112, 1, 3, 3, 96)},
+     {T5(2, 3, 15, 14, 112), D(112), D(112)}},
     {NL_OP_MUL, {.sgd = {false}}, {T5(2, 1, 3, 2, 5), T5(2, 1, 3, 2, 5)}, {T5(2, 1, 3, 2, 5)}},
     {NL_OP_BN_SUMS, {.sgd = {false}}, {T5(2, 3, 9, 7, 37)}, {D(37), D(37)}},
     {NL_OP_BN_SUMS, {.sgd = {false}}, {T5(1, 1, 1, 1, 3)}, {D(3), D(3)}},
@@ -310,7 +341,9 @@ static void compare(const struct ran *got, const struct ran *want, const char *w
 {
     for (int o = 0; o < NL_MAX_OUT; o++) {
         const nl_tensor *a = &got->args.out[o], *b = &want->args.out[o];
-        const double allowed = a->type == NL_BF16 ? 0x1p-8 : 4e-6;
+        const bool half =
+            a->type == NL_BF16 || got->args.out[0].type == NL_BF16; /* or made of it */
+        const double allowed = half ? 0x1p-8 : 4e-6;
         double largest = 0, worst = 0;
         for (int64_t i = 0; a->rank && i < nl_tensor_count(a); i++) {
             largest = fmax(largest, fabs(get(b, i)));
@@ -319,6 +352,23 @@ static void compare(const struct ran *got, const struct ran *want, const char *w
         }
         ck_assert_msg(worst <= allowed * largest, "%s: output %d is off by %.1e of %.1e", what, o,
                       worst, largest);
+    }
+}
+
+/* Moments are those of y as it was stored. */
+static void check_moments(const struct ran *r, const char *what)
+{
+    const nl_tensor *y = &r->args.out[0];
+    const int64_t n = y->dim[4], rows = nl_tensor_count(y) / n;
+    for (int64_t c = 0; c < n; c++) {
+        double mean = 0, variance = 0;
+        for (int64_t i = 0; i < rows; i++) mean += get(y, i * n + c) / (double)rows;
+        for (int64_t i = 0; i < rows; i++)
+            variance += (get(y, i * n + c) - mean) * (get(y, i * n + c) - mean) / (double)rows;
+        ck_assert_msg(fabs(get(&r->args.out[1], c) - mean) <= 1e-6 * (fabs(mean) + sqrt(variance)),
+                      "%s: mean of channel %d", what, (int)c);
+        ck_assert_msg(fabs(get(&r->args.out[2], c) - variance) <= 1e-5 * variance,
+                      "%s: variance of channel %d", what, (int)c);
     }
 }
 
@@ -354,6 +404,7 @@ static void agree(const char *backend, const struct op_case *c, struct mode mode
     run_on("ref", 2, c, mode.coarse ? coarse_f64 : f64, &want, reference, sizeof reference);
     run_on(backend, 2, c, mode, &got, what, sizeof what);
     compare(&got, &want, what);
+    if (c->op == NL_OP_CONV && c->attr.conv.sums) check_moments(&got, what);
     clear(&got);
     clear(&want);
 }

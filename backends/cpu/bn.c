@@ -1,5 +1,6 @@
 /* Batch norm in training, and what goes through rows of channels beside it. */
 #include "backends/cpu/lines.h"
+#include "backends/cpu/moments.h"
 #include "backends/cpu/vector_train.h"
 #include "src/core/memory.h"
 
@@ -312,25 +313,9 @@ static void moments_tile(const void *job, int64_t tile, void *scratch)
     }
 }
 
-/* Tiles joined in order (Chan, Golub and LeVeque 1979). */
-static void join(const struct rows_job *j, double *mean, double *variance)
+static int64_t rows_of_tile(const void *job, int64_t tile)
 {
-    const int64_t n = j->channels;
-    double seen = 0;
-    memset(mean, 0, (size_t)n * sizeof *mean);
-    memset(variance, 0, (size_t)n * sizeof *variance);
-    for (int64_t tile = 0; tile < tiles_of(j); tile++) {
-        const double *own = j->sums + tile * 2 * n;
-        const double rows = (double)(end_of(j, tile) - tile * j->tile), all = seen + rows;
-        for (int64_t c = 0; c < n; c++) {
-            const double apart = own[c] - mean[c];
-            mean[c] += apart * rows / all;
-            variance[c] += own[n + c] + apart * apart * seen * rows / all;
-        }
-        seen = all;
-    }
-    for (int64_t c = 0; c < n; c++)
-        variance[c] = variance[c] > 0 ? variance[c] / seen : variance[c] * 0;
+    return end_of(job, tile) - tile * ((const struct rows_job *)job)->tile;
 }
 
 static nl_status bn_sums_run(struct nl_backend *be, const void *prepared,
@@ -341,7 +326,8 @@ static nl_status bn_sums_run(struct nl_backend *be, const void *prepared,
     (void)prepared;
     (void)desc;
     nl_cpu_for_tiles(be, tiles_of(&job), moments_tile, &job, slices, sums_slice(job.channels));
-    join(&job, args->out[0].data, args->out[1].data);
+    const struct nl_cpu_moments moments = {job.sums, tiles_of(&job), job.channels};
+    nl_cpu_moments_join(&moments, rows_of_tile, &job, args->out[0].data, args->out[1].data);
     return NL_OK;
 }
 

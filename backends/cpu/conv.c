@@ -224,8 +224,35 @@ static bool streams(const struct nl_cpu_conv *conv, const struct nl_cpu_kernel *
            (uintptr_t)block->y % NL_ALIGN == 0;
 }
 
+bool nl_cpu_conv_can(const struct nl_backend *be, const struct nl_op_desc *desc, nl_reason *why)
+{
+    struct nl_op_desc plain = *desc;
+    plain.out[1].rank = plain.out[2].rank = 0; /* in double */
+    if (desc->attr.conv.sums && desc->op == NL_OP_CONV && !nl_cpu_rows_of(&desc->out[0]).uniform)
+        return nl_decline(why, "the rows of y are not evenly spaced");
+    return nl_cpu_can_half(be, &plain, why);
+}
+
+nl_status nl_cpu_conv_moments_need(const struct nl_op_desc *desc, int64_t parts,
+                                   struct nl_need *need)
+{
+    if (!desc->attr.conv.sums) return NL_OK;
+    need->workspace = nl_align_up(need->workspace);
+    return nl_size_add(need->workspace, nl_cpu_moments_bytes(parts, desc->in[1].dim[0]),
+                       &need->workspace);
+}
+
+struct nl_cpu_moments nl_cpu_conv_moments(const struct nl_op_desc *desc, const struct nl_args *args,
+                                          int64_t parts, size_t before)
+{
+    struct nl_cpu_moments moments = {.count = parts, .channels = desc->in[1].dim[0]};
+    if (desc->attr.conv.sums)
+        moments.parts = (double *)(void *)((char *)args->workspace + nl_align_up(before));
+    return moments;
+}
+
 void nl_cpu_conv_end(const struct nl_cpu_conv_job *job, const struct nl_cpu_kernel *kernel,
-                     int64_t row, int64_t column, struct nl_cpu_block *block)
+                     int64_t row, int64_t column, int64_t part, struct nl_cpu_block *block)
 {
     const nl_tensor *y = &job->args->out[0], *bias = &job->args->in[2],
                     *residual = &job->args->in[3];
@@ -236,6 +263,10 @@ void nl_cpu_conv_end(const struct nl_cpu_conv_job *job, const struct nl_cpu_kern
     block->relu = job->relu;
     block->stream = residual->data != y->data && streams(job->conv, kernel, block);
     if (bias->rank) block->bias = (const float *)bias->data + column;
+    if (job->moments.parts) {
+        block->mean = nl_cpu_moments_part(&job->moments, part) + column;
+        block->spread = block->mean + job->moments.channels;
+    }
     if (!residual->rank) return;
     block->ld_residual = job->residual.ld;
     block->residual = (const char *)residual->data + (row * block->ld_residual + column) * size;

@@ -11,6 +11,7 @@
 
 #include "backends/cpu/cpu.h"
 #include "backends/cpu/kernel.h"
+#include "backends/cpu/moments.h"
 
 struct nl_cpu_conv {
     int kernel[3], stride[3], pad[3];
@@ -34,6 +35,7 @@ struct nl_cpu_conv_job {
     const struct nl_cpu_conv *conv;
     const struct nl_args *args;
     struct nl_cpu_rows x, residual, y;
+    struct nl_cpu_moments moments; /* a part each tile of rows */
     bool relu;
 };
 
@@ -78,9 +80,20 @@ void nl_cpu_conv_pack(const struct nl_backend *be, const struct nl_cpu_kernel *k
                       const nl_tensor *w, int64_t run, void *packed);
 
 /* Makes `block`, whose rows and columns are set, end in y from output `row` and filter `column` on,
- * with bias, residual and ReLU. y and the residual have uniform rows; y has the kernel's type. */
+ * with bias, residual and ReLU, and its moments in part `part`. y and the residual have uniform rows;
+ * y has the kernel's type. */
 void nl_cpu_conv_end(const struct nl_cpu_conv_job *job, const struct nl_cpu_kernel *kernel,
-                     int64_t row, int64_t column, struct nl_cpu_block *block);
+                     int64_t row, int64_t column, int64_t part, struct nl_cpu_block *block);
+
+/* Whether tensors have types and axes that kernels take; with sums also whether y has uniform rows. */
+bool nl_cpu_conv_can(const struct nl_backend *be, const struct nl_op_desc *desc, nl_reason *why);
+
+/* Adds `parts` parts of moments to the workspace where they are asked for; takes them behind the first
+ * `before` bytes of it. */
+nl_status nl_cpu_conv_moments_need(const struct nl_op_desc *desc, int64_t parts,
+                                   struct nl_need *need) NL_MUST_CHECK;
+struct nl_cpu_moments nl_cpu_conv_moments(const struct nl_op_desc *desc, const struct nl_args *args,
+                                          int64_t parts, size_t before);
 
 /* y = act(sums + bias + residual) for a tile; sums [rows, ld] may be y's own rows. Other sums are
  * overwritten where y is BF16. */

@@ -92,12 +92,18 @@ static bool can(const struct nl_backend *be, const struct nl_op_desc *desc, nl_r
 {
     const struct nl_cpu_kernel *kernel = nl_cpu_kernel_for(desc->in[0].type);
     if (!kernel) return nl_decline(why, "the processor has neither AVX2 nor AVX-512");
-    if (!nl_cpu_can_half(be, desc, why) || !fits(desc, why)) return false;
+    if (!nl_cpu_conv_can(be, desc, why) || !fits(desc, why)) return false;
     if (kernel->type != desc->in[0].type || desc->out[0].type != kernel->type)
         return nl_decline(why, "the processor has no AVX512-BF16");
     if (desc->in[1].dim[2] * desc->in[1].dim[3] == 1 && desc->in[0].dim[4] % kernel->step)
         return nl_decline(why, "channels are no whole steps");
     return true;
+}
+
+static size_t copy_bytes(const struct lines *l)
+{
+    const int64_t frames = l->copies ? l->conv.in_dim[0] * l->conv.in_dim[1] : 0;
+    return (size_t)(frames * l->picture) * nl_type_size(l->conv.cell);
 }
 
 static nl_status prepare(struct nl_backend *be, const struct nl_op_desc *desc, void **prepared,
@@ -109,10 +115,8 @@ static nl_status prepare(struct nl_backend *be, const struct nl_op_desc *desc, v
     *prepared = l;
     describe(desc, l);
     NL_TRY(nl_cpu_conv_packed_bytes(l->kernel, &desc->in[1], l->run, &need->packed));
-    if (!l->copies) return NL_OK;
-    NL_TRY(nl_size_mul((size_t)(l->conv.in_dim[0] * l->conv.in_dim[1]), (size_t)l->picture,
-                       &need->workspace));
-    return nl_size_mul(need->workspace, nl_type_size(l->conv.cell), &need->workspace);
+    need->workspace = copy_bytes(l);
+    return nl_cpu_conv_moments_need(desc, l->lines * l->pieces, need);
 }
 
 static nl_status pack(struct nl_backend *be, const void *prepared, const struct nl_op_desc *desc,
@@ -206,22 +210,31 @@ static void run_tile(const void *run_of_all, int64_t number, void *scratch)
                                      .runs = l->at,
                                      .n_runs = v.taps * l->runs_t};
         block.panel = (const char *)r->job.args->packed + at * (int64_t)nl_type_size(l->conv.cell);
-        nl_cpu_conv_end(&r->job, l->kernel, row, c, &block);
+        nl_cpu_conv_end(&r->job, l->kernel, row, c, part, &block);
         l->kernel->run(&block);
     }
+}
+
+static int64_t rows_of_part(const void *job, int64_t part)
+{
+    const struct lines *l = job;
+    return nl_cpu_least(l->piece, l->line - part % l->pieces * l->piece);
 }
 
 static nl_status run(struct nl_backend *be, const void *prepared, const struct nl_op_desc *desc,
                      const struct nl_args *args)
 {
     const struct lines *l = prepared;
-    const struct run_of r = {.l = l,
-                             .job = nl_cpu_conv_job_of(&l->conv, desc, args),
-                             .x = l->copies ? args->workspace : args->in[0].data};
+    struct run_of r = {.l = l,
+                       .job = nl_cpu_conv_job_of(&l->conv, desc, args),
+                       .x = l->copies ? args->workspace : args->in[0].data};
+    r.job.moments = nl_cpu_conv_moments(desc, args, l->lines * l->pieces, copy_bytes(l));
     if (l->copies)
         nl_cpu_for_tiles(be, l->conv.in_dim[0] * l->conv.in_dim[1] * l->height, copy_line, &r, NULL,
                          0);
     nl_cpu_for_tiles(be, l->lines * l->pieces * l->filter_tiles, run_tile, &r, NULL, 0);
+    if (r.job.moments.parts)
+        nl_cpu_moments_join(&r.job.moments, rows_of_part, l, args->out[1].data, args->out[2].data);
     return NL_OK;
 }
 

@@ -19,6 +19,11 @@ struct nl_cpu_conv_wish nl_cpu_conv_packed_wish(const struct nl_cpu_kernel *kern
                                      .step = kernel->step};
 }
 
+static size_t slice_of(const struct nl_cpu_conv *conv)
+{
+    return nl_align_up(conv->gather_bytes) + conv->sum_bytes;
+}
+
 static nl_status prepare_for(struct nl_backend *be, const struct nl_op_desc *desc,
                              const struct nl_cpu_kernel *kernel, void **prepared,
                              struct nl_need *need)
@@ -29,7 +34,8 @@ static nl_status prepare_for(struct nl_backend *be, const struct nl_op_desc *des
     *prepared = conv;
     nl_cpu_conv_plan(desc, &wish, conv);
     NL_TRY(nl_cpu_conv_packed_bytes(kernel, &desc->in[1], conv->depth, &need->packed));
-    return nl_cpu_slices(be, nl_align_up(conv->gather_bytes) + conv->sum_bytes, &need->workspace);
+    NL_TRY(nl_cpu_slices(be, slice_of(conv), &need->workspace));
+    return nl_cpu_conv_moments_need(desc, conv->row_tiles, need);
 }
 
 static void drop(struct nl_backend *be, void *prepared)
@@ -81,7 +87,7 @@ static void multiply(const struct tile *t, const struct chunk *chunk, int64_t ro
         .y = sums,
         .ldy = ld};
     if (chunk->from + chunk->depth == conv->depth && t->in_place)
-        nl_cpu_conv_end(t->job, t->kernel, t->row + row, column, &block);
+        nl_cpu_conv_end(t->job, t->kernel, t->row + row, column, t->row / conv->tile_rows, &block);
     t->kernel->run(&block);
 }
 
@@ -139,13 +145,25 @@ static void conv_tile(const void *run_of_all, int64_t number, void *scratch)
     run_tile(&t);
 }
 
+static int64_t rows_of_part(const void *job, int64_t part)
+{
+    const struct nl_cpu_conv *conv = job;
+    return nl_cpu_least(conv->tile_rows, conv->rows - part * conv->tile_rows);
+}
+
 void nl_cpu_conv_packed_run(struct nl_backend *be, const struct nl_cpu_conv *conv,
                             const struct nl_op_desc *desc, const struct nl_args *args,
                             const struct nl_cpu_kernel *kernel)
 {
-    const struct conv_run job = {nl_cpu_conv_job_of(conv, desc, args), kernel};
-    nl_cpu_for_tiles(be, conv->row_tiles * conv->filter_tiles, conv_tile, &job, args->workspace,
-                     nl_align_up(conv->gather_bytes) + conv->sum_bytes);
+    struct conv_run run = {nl_cpu_conv_job_of(conv, desc, args), kernel};
+    const size_t slices = (size_t)be->threads * nl_align_up(slice_of(conv));
+    if (desc->op == NL_OP_CONV)
+        run.job.moments = nl_cpu_conv_moments(desc, args, conv->row_tiles, slices);
+    nl_cpu_for_tiles(be, conv->row_tiles * conv->filter_tiles, conv_tile, &run, args->workspace,
+                     slice_of(conv));
+    if (run.job.moments.parts)
+        nl_cpu_moments_join(&run.job.moments, rows_of_part, conv, args->out[1].data,
+                            args->out[2].data);
 }
 
 /* One implementation for each kernel. */
@@ -157,7 +175,9 @@ void nl_cpu_conv_packed_run(struct nl_backend *be, const struct nl_cpu_conv *con
         if (!kernel) return nl_decline(why, "the processor has no " lacks);                        \
         if (kernel->type == NL_BF16 && desc->in[0].type != NL_BF16)                                \
             return nl_decline(why, "computes bf16, not %s", nl_type_name(desc->in[0].type));       \
-        return nl_cpu_can_half(be, desc, why);                                                     \
+        if (desc->attr.conv.sums && kernel->type != desc->out[0].type)                             \
+            return nl_decline(why, "sums are of %s only", nl_type_name(kernel->type));             \
+        return nl_cpu_conv_can(be, desc, why);                                                     \
     }                                                                                              \
     static nl_status prepare_##set(struct nl_backend *be, const struct nl_op_desc *desc,           \
                                    void **prepared, struct nl_need *need)                          \

@@ -1,5 +1,4 @@
-#include "backends/cpu/cpu.h"
-#include "backends/cpu/kernel.h"
+#include "backends/cpu/conv.h"
 #include "backends/cpu/winograd.h"
 #include "src/core/memory.h"
 
@@ -49,7 +48,7 @@ static void cut(struct winograd *w)
     w->shared = bytes > OWN_FILTERS;
     w->block = at_least_1((w->shared ? SHARED_BLOCK : OWN_BLOCK) / tile / rows) * rows;
     w->block = nl_cpu_parts(w->tiles, nl_cpu_parts(w->tiles, w->block));
-    if (!w->shared) w->block = nl_cpu_parts(w->block, rows) * rows;
+    w->block = nl_cpu_parts(w->block, w->shared ? GROUP : rows) * (w->shared ? GROUP : rows);
     w->step_in = w->block * w->channels + LINE;
     w->step_out = w->block * w->filters + LINE;
 }
@@ -116,7 +115,7 @@ static bool pays(const struct winograd *w, nl_reason *why)
 static bool can(const struct nl_backend *be, const struct nl_op_desc *desc, nl_reason *why)
 {
     if (!nl_cpu_kernel_best()) return nl_decline(why, "the processor has neither AVX2 nor AVX-512");
-    if (!nl_cpu_can_half(be, desc, why) || !fits(desc, why)) return false;
+    if (!nl_cpu_conv_can(be, desc, why) || !fits(desc, why)) return false;
     const struct winograd w = winograd_of(desc);
     return pays(&w, why);
 }
@@ -124,6 +123,24 @@ static bool can(const struct nl_backend *be, const struct nl_op_desc *desc, nl_r
 static size_t slice_of(const struct winograd *w)
 {
     return (size_t)(PLACES * (w->step_in + w->step_out)) * sizeof(float);
+}
+
+static nl_status blocks_need(const struct nl_backend *be, const struct winograd *w, size_t *bytes)
+{
+    if (!w->shared) return nl_cpu_slices(be, slice_of(w), bytes);
+    *bytes = slice_of(w);
+    return NL_OK;
+}
+
+/* Tiles that are transformed back by one thread, whose moments are a part. */
+static int64_t part_tiles(const struct winograd *w)
+{
+    return w->shared ? GROUP : w->block;
+}
+
+static int64_t parts_of(const struct winograd *w)
+{
+    return nl_cpu_parts(w->tiles, part_tiles(w));
 }
 
 /* Panels of one place. */
@@ -140,9 +157,8 @@ static nl_status prepare(struct nl_backend *be, const struct nl_op_desc *desc, v
     *prepared = w;
     *w = winograd_of(desc);
     NL_TRY(nl_size_mul((size_t)place_floats(w), PLACES * sizeof(float), &need->packed));
-    if (!w->shared) return nl_cpu_slices(be, slice_of(w), &need->workspace);
-    need->workspace = slice_of(w);
-    return NL_OK;
+    NL_TRY(blocks_need(be, w, &need->workspace));
+    return w->dx ? NL_OK : nl_cpu_conv_moments_need(desc, parts_of(w), need);
 }
 
 static void drop(struct nl_backend *be, void *prepared)
@@ -225,6 +241,7 @@ static nl_status pack(struct nl_backend *be, const void *prepared, const struct 
 struct run_of {
     const struct winograd *w;
     const struct nl_args *args;
+    struct nl_cpu_moments moments;
     bool relu, stream;
     int64_t first, count; /* tiles of the shared block */
     float *shared;
@@ -282,12 +299,12 @@ static void transform_in(const struct run_of *r, int64_t first, int64_t i, float
     w->transform->input(rows, w->half, block + i * w->channels, w->step_in, w->channels);
 }
 
-static void transform_out(const struct run_of *r, int64_t first, int64_t i, const float *block)
+static void transform_out(const struct run_of *r, int64_t first, int64_t i, const float *block,
+                          struct nl_cpu_winograd_end end)
 {
     const struct winograd *w = r->w;
     const nl_tensor *y = &r->args->out[0], *residual = &r->args->in[3];
     const struct spot s = spot_of(r, first + i);
-    struct nl_cpu_winograd_end end = {.half = w->half, .relu = r->relu, .stream = r->stream};
     if (!w->dx && r->args->in[2].rank) end.bias = r->args->in[2].data;
     for (int p = 0; p < 16; p++) {
         const int64_t h = s.h + p / NL_WINOGRAD_OUT, v = s.w + p % NL_WINOGRAD_OUT;
@@ -297,6 +314,48 @@ static void transform_out(const struct run_of *r, int64_t first, int64_t i, cons
     }
     w->transform->output(block + PLACES * w->step_in + i * w->filters, w->step_out, &end,
                          w->filters);
+}
+
+/* Outputs of the tiles of a part; those at edges are cut. */
+static int64_t rows_of_part(const void *job, int64_t part)
+{
+    const struct run_of *r = job;
+    const struct winograd *w = r->w;
+    int64_t rows = 0;
+    for (int64_t i = part * part_tiles(w); i < nl_cpu_least((part + 1) * part_tiles(w), w->tiles);
+         i++) {
+        const struct spot s = spot_of(r, i);
+        rows += nl_cpu_least(NL_WINOGRAD_OUT, w->out_h - s.h) *
+                nl_cpu_least(NL_WINOGRAD_OUT, w->out_w - s.w);
+    }
+    return rows;
+}
+
+/* Tiles [from, to) of a block whose first tile is `first`, which are one part. */
+static void transform_part(const struct run_of *r, int64_t first, int64_t from, int64_t to,
+                           const float *block)
+{
+    const struct winograd *w = r->w;
+    const int64_t part = (first + from) / part_tiles(w), n = w->filters;
+    float begin[MOST];
+    struct nl_cpu_winograd_end end = {.half = w->half, .relu = r->relu, .stream = r->stream};
+    if (r->moments.parts) {
+        end.sum = nl_cpu_moments_part(&r->moments, part);
+        end.square = end.sum + n;
+        end.first = begin;
+        memset(end.sum, 0, (size_t)(2 * n) * sizeof *end.sum);
+    }
+    for (int64_t i = from; i < to; i++) {
+        end.begins = end.sum && i == from;
+        transform_out(r, first, i, block, end);
+    }
+    if (!r->moments.parts) return;
+    const double rows = (double)rows_of_part(r, part);
+    for (int64_t k = 0; k < n; k++) {
+        const double off = end.sum[k] / rows;
+        end.square[k] -= off * end.sum[k];
+        end.sum[k] = (double)begin[k] + off;
+    }
 }
 
 /* All rows of a block with one panel at one place. */
@@ -326,7 +385,7 @@ static void own_block(const void *job, int64_t number, void *scratch)
     for (int64_t place = 0; place < PLACES; place++)
         for (int64_t panel = 0; panel * w->kernel->panel < w->filters; panel++)
             multiply(r, count, place, panel, scratch);
-    for (int64_t i = 0; i < count; i++) transform_out(r, first, i, scratch);
+    transform_part(r, first, 0, count, scratch);
 }
 
 static void shared_in(const void *job, int64_t number, void *scratch)
@@ -348,8 +407,8 @@ static void shared_out(const void *job, int64_t number, void *scratch)
 {
     const struct run_of *r = job;
     (void)scratch;
-    for (int64_t i = number * GROUP; i < nl_cpu_least((number + 1) * GROUP, r->count); i++)
-        transform_out(r, r->first, i, r->shared);
+    transform_part(r, r->first, number * GROUP, nl_cpu_least((number + 1) * GROUP, r->count),
+                   r->shared);
 }
 
 static void run_shared(struct nl_backend *be, struct run_of *r)
@@ -381,12 +440,19 @@ static nl_status run(struct nl_backend *be, const void *prepared, const struct n
     struct run_of r = {.w = w, .args = args, .relu = !w->dx && desc->attr.conv.relu};
     r.stream = !w->near && !w->half && w->frames * w->out_h * w->out_w * w->filters > SMALL &&
                is_aligned(&args->out[0]);
+    if (!w->dx) {
+        size_t before;
+        NL_TRY(blocks_need(be, w, &before));
+        r.moments = nl_cpu_conv_moments(desc, args, parts_of(w), before);
+    }
     if (w->shared) {
         r.shared = args->workspace;
         run_shared(be, &r);
     } else
         nl_cpu_for_tiles(be, nl_cpu_parts(w->tiles, w->block), own_block, &r, args->workspace,
                          slice_of(w));
+    if (r.moments.parts)
+        nl_cpu_moments_join(&r.moments, rows_of_part, &r, args->out[1].data, args->out[2].data);
     return NL_OK;
 }
 

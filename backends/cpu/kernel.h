@@ -7,6 +7,7 @@
 #ifndef NL_KERNEL_H
 #define NL_KERNEL_H
 
+#include "src/core/memory.h"
 #include "src/tensor/tensor.h"
 
 /* y[r,c] = act(sums[r,c] + sum_d a[r,d] panel[d,c] + bias[c] + residual[r,c])
@@ -24,6 +25,8 @@ struct nl_cpu_block {
     int64_t lda, ld_sums, ld_residual, ldy;
     bool turned; /* steps of a lie at (d / step * lda + r) * step, else a[r,d] at r * lda + d */
     bool relu, half;
+    double *mean,
+        *spread; /* NULL, or per column of y's rows: mean, sum of squared distances from it */
     bool stream; /* y goes past the caches: whole panels only, rows aligned to vectors */
 };
 

@@ -4,8 +4,8 @@
 #include <stddef.h>
 
 /* 6 rows x 2 vectors of sums, 2 vectors of filters and one input leave one register of 16. */
-enum { ROWS = 6 };
-static const int64_t lanes = 8, panel_width = 16;
+enum { ROWS = 6, PANEL = 16 };
+static const int64_t lanes = 8, panel_width = PANEL;
 
 #define AVX2   __attribute__((target("avx2,fma")))
 #define INLINE static inline __attribute__((always_inline)) AVX2
@@ -94,8 +94,26 @@ struct after {
     __m256 floor;
 };
 
+/* Sums over some rows of y's distances from its first row, and of their squares. */
+struct tally {
+    struct sums first, sum, square;
+};
+
+INLINE void count_row(const struct nl_cpu_block *b, struct sums s, bool begins, struct tally *tally)
+{
+    const struct sums v = s;
+    (void)b;
+    if (begins) tally->first = v;
+    const struct sums off = {_mm256_sub_ps(v.left, tally->first.left),
+                             _mm256_sub_ps(v.right, tally->first.right)};
+    tally->sum.left = _mm256_add_ps(tally->sum.left, off.left);
+    tally->sum.right = _mm256_add_ps(tally->sum.right, off.right);
+    tally->square.left = _mm256_fmadd_ps(off.left, off.left, tally->square.left);
+    tally->square.right = _mm256_fmadd_ps(off.right, off.right, tally->square.right);
+}
+
 INLINE void finish_row(const struct nl_cpu_block *b, struct lanes on, int64_t row, int i, int rows,
-                       const struct sums *sum, const struct after *after)
+                       const struct sums *sum, const struct after *after, struct tally *tally)
 {
     if (i >= rows) return;
     struct sums s = {_mm256_add_ps(sum[i].left, after->bias.left),
@@ -108,6 +126,7 @@ INLINE void finish_row(const struct nl_cpu_block *b, struct lanes on, int64_t ro
     /* the largest of two is the second where that is NaN */
     s.left = _mm256_max_ps(after->floor, s.left);
     s.right = _mm256_max_ps(after->floor, s.right);
+    if (tally) count_row(b, s, row + i == 0, tally);
     float *const y = (float *)b->y + (row + i) * b->ldy;
     if (b->stream) {
         _mm256_stream_ps(y, s.left);
@@ -129,7 +148,8 @@ INLINE struct after after_of(const struct nl_cpu_block *b, struct lanes on)
     return after;
 }
 
-INLINE void rows_from(const struct nl_cpu_block *b, struct lanes on, int64_t row, int rows)
+INLINE void rows_from(const struct nl_cpu_block *b, struct lanes on, int64_t row, int rows,
+                      struct tally *tally)
 {
     struct sums sum[ROWS];
     start_row(b, on, row, 0, rows, sum);
@@ -144,24 +164,73 @@ INLINE void rows_from(const struct nl_cpu_block *b, struct lanes on, int64_t row
     else
         multiply(b, (const float *)b->a + row * b->lda, b->lda, 1, rows, sum);
     const struct after after = after_of(b, on);
-    finish_row(b, on, row, 0, rows, sum, &after);
-    finish_row(b, on, row, 1, rows, sum, &after);
-    finish_row(b, on, row, 2, rows, sum, &after);
-    finish_row(b, on, row, 3, rows, sum, &after);
-    finish_row(b, on, row, 4, rows, sum, &after);
-    finish_row(b, on, row, 5, rows, sum, &after);
+    finish_row(b, on, row, 0, rows, sum, &after, tally);
+    finish_row(b, on, row, 1, rows, sum, &after, tally);
+    finish_row(b, on, row, 2, rows, sum, &after, tally);
+    finish_row(b, on, row, 3, rows, sum, &after, tally);
+    finish_row(b, on, row, 4, rows, sum, &after, tally);
+    finish_row(b, on, row, 5, rows, sum, &after, tally);
+}
+
+/* Of all rows in double: a few rows' sums are added at a time. */
+struct moments {
+    struct tally tally;
+    double sum[PANEL], square[PANEL];
+};
+
+INLINE void add_tally(struct moments *m)
+{
+    _Alignas(NL_ALIGN) float sum[PANEL], square[PANEL];
+    _mm256_store_ps(sum, m->tally.sum.left);
+    _mm256_store_ps(sum + lanes, m->tally.sum.right);
+    _mm256_store_ps(square, m->tally.square.left);
+    _mm256_store_ps(square + lanes, m->tally.square.right);
+    for (int c = 0; c < PANEL; c++) m->sum[c] += (double)sum[c];
+    for (int c = 0; c < PANEL; c++) m->square[c] += (double)square[c];
+}
+
+INLINE void some_rows(const struct nl_cpu_block *b, struct lanes on, int64_t row, int rows,
+                      struct moments *m)
+{
+    const struct sums none = {_mm256_setzero_ps(), _mm256_setzero_ps()};
+    if (m) m->tally.sum = m->tally.square = none;
+    rows_from(b, on, row, rows, m ? &m->tally : NULL);
+    if (m) add_tally(m);
+}
+
+INLINE void all_rows(const struct nl_cpu_block *b, struct moments *m)
+{
+    const struct lanes on = lanes_of(b->columns);
+    int64_t row = 0;
+    for (; b->rows - row >= ROWS; row += ROWS) some_rows(b, on, row, ROWS, m);
+    if (b->rows - row >= 3) {
+        some_rows(b, on, row, 3, m);
+        row += 3;
+    }
+    for (; row < b->rows; row++) some_rows(b, on, row, 1, m);
+}
+
+static AVX2 void run_with_moments(const struct nl_cpu_block *b)
+{
+    struct moments m = {.sum = {0}};
+    _Alignas(NL_ALIGN) float first[PANEL];
+    const double rows = (double)b->rows;
+    all_rows(b, &m);
+    _mm256_store_ps(first, m.tally.first.left);
+    _mm256_store_ps(first + lanes, m.tally.first.right);
+    for (int64_t c = 0; c < b->columns; c++) {
+        const double off = m.sum[c] / rows;
+        b->mean[c] = (double)first[c] + off;
+        b->spread[c] = m.square[c] - off * m.sum[c];
+    }
 }
 
 static AVX2 void run(const struct nl_cpu_block *b)
 {
-    const struct lanes on = lanes_of(b->columns);
-    int64_t row = 0;
-    for (; b->rows - row >= ROWS; row += ROWS) rows_from(b, on, row, ROWS);
-    if (b->rows - row >= 3) {
-        rows_from(b, on, row, 3);
-        row += 3;
-    }
-    for (; row < b->rows; row++) rows_from(b, on, row, 1);
+    if (b->mean)
+        run_with_moments(b);
+    else
+        all_rows(b, NULL);
 }
 
 const struct nl_cpu_kernel *nl_cpu_kernel_avx2(void)

@@ -7,8 +7,8 @@
 /* The kernel for BF16: kernel_avx512.c with two numbers where that has one. A row gives pairs of
  * its depth, a panel has pairs of each filter's, and each product adds both of a pair.
  * 14 rows x 2 vectors of sums, 2 vectors of filters and one input leave one register of 32. */
-enum { ROWS = 14 };
-static const int64_t lanes = 16, panel_width = 32;
+enum { ROWS = 14, PANEL = 32 };
+static const int64_t lanes = 16, panel_width = PANEL;
 
 #define AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16,fma,prfchw")))
 #define INLINE static inline __attribute__((always_inline)) AVX512
@@ -160,8 +160,35 @@ struct after {
     __m512 floor;
 };
 
+/* Sums over some rows of y's distances from its first row, and of their squares. */
+struct tally {
+    struct sums first, sum, square;
+};
+
+/* As y has it. */
+INLINE struct sums rounded(const struct nl_cpu_block *b, struct sums s)
+{
+    if (!b->half) return s;
+    const __m512i both = (__m512i)_mm512_cvtne2ps_pbh(s.right, s.left);
+    return (struct sums){widened(_mm512_castsi512_si256(both)),
+                         widened(_mm512_extracti64x4_epi64(both, 1))};
+}
+
+INLINE void count_row(const struct nl_cpu_block *b, struct sums s, bool begins, struct tally *tally)
+{
+    const struct sums v = rounded(b, s);
+    (void)b;
+    if (begins) tally->first = v;
+    const struct sums off = {_mm512_sub_ps(v.left, tally->first.left),
+                             _mm512_sub_ps(v.right, tally->first.right)};
+    tally->sum.left = _mm512_add_ps(tally->sum.left, off.left);
+    tally->sum.right = _mm512_add_ps(tally->sum.right, off.right);
+    tally->square.left = _mm512_fmadd_ps(off.left, off.left, tally->square.left);
+    tally->square.right = _mm512_fmadd_ps(off.right, off.right, tally->square.right);
+}
+
 INLINE void finish_row(const struct nl_cpu_block *b, struct lanes on, int64_t row, int i, int rows,
-                       const struct sums *sum, const struct after *after)
+                       const struct sums *sum, const struct after *after, struct tally *tally)
 {
     if (i >= rows) return;
     struct sums s = {_mm512_add_ps(sum[i].left, after->bias.left),
@@ -174,6 +201,7 @@ INLINE void finish_row(const struct nl_cpu_block *b, struct lanes on, int64_t ro
     /* the largest of two is the second where that is NaN */
     s.left = _mm512_max_ps(after->floor, s.left);
     s.right = _mm512_max_ps(after->floor, s.right);
+    if (tally) count_row(b, s, row + i == 0, tally);
     store(b, on, row + i, s);
 }
 
@@ -188,7 +216,8 @@ INLINE struct after after_of(const struct nl_cpu_block *b, struct lanes on)
     return after;
 }
 
-INLINE void rows_from(const struct nl_cpu_block *b, struct lanes on, int64_t row, int rows)
+INLINE void rows_from(const struct nl_cpu_block *b, struct lanes on, int64_t row, int rows,
+                      struct tally *tally)
 {
     struct sums sum[ROWS];
     start_row(b, on, row, 0, rows, sum);
@@ -211,36 +240,85 @@ INLINE void rows_from(const struct nl_cpu_block *b, struct lanes on, int64_t row
     else
         multiply(b, (const uint16_t *)b->a + row * b->lda, b->lda, 2, rows, sum);
     const struct after after = after_of(b, on);
-    finish_row(b, on, row, 0, rows, sum, &after);
-    finish_row(b, on, row, 1, rows, sum, &after);
-    finish_row(b, on, row, 2, rows, sum, &after);
-    finish_row(b, on, row, 3, rows, sum, &after);
-    finish_row(b, on, row, 4, rows, sum, &after);
-    finish_row(b, on, row, 5, rows, sum, &after);
-    finish_row(b, on, row, 6, rows, sum, &after);
-    finish_row(b, on, row, 7, rows, sum, &after);
-    finish_row(b, on, row, 8, rows, sum, &after);
-    finish_row(b, on, row, 9, rows, sum, &after);
-    finish_row(b, on, row, 10, rows, sum, &after);
-    finish_row(b, on, row, 11, rows, sum, &after);
-    finish_row(b, on, row, 12, rows, sum, &after);
-    finish_row(b, on, row, 13, rows, sum, &after);
+    finish_row(b, on, row, 0, rows, sum, &after, tally);
+    finish_row(b, on, row, 1, rows, sum, &after, tally);
+    finish_row(b, on, row, 2, rows, sum, &after, tally);
+    finish_row(b, on, row, 3, rows, sum, &after, tally);
+    finish_row(b, on, row, 4, rows, sum, &after, tally);
+    finish_row(b, on, row, 5, rows, sum, &after, tally);
+    finish_row(b, on, row, 6, rows, sum, &after, tally);
+    finish_row(b, on, row, 7, rows, sum, &after, tally);
+    finish_row(b, on, row, 8, rows, sum, &after, tally);
+    finish_row(b, on, row, 9, rows, sum, &after, tally);
+    finish_row(b, on, row, 10, rows, sum, &after, tally);
+    finish_row(b, on, row, 11, rows, sum, &after, tally);
+    finish_row(b, on, row, 12, rows, sum, &after, tally);
+    finish_row(b, on, row, 13, rows, sum, &after, tally);
+}
+
+/* Of all rows in double: a few rows' sums are added at a time. */
+struct moments {
+    struct tally tally;
+    double sum[PANEL], square[PANEL];
+};
+
+INLINE void add_tally(struct moments *m)
+{
+    _Alignas(NL_ALIGN) float sum[PANEL], square[PANEL];
+    _mm512_store_ps(sum, m->tally.sum.left);
+    _mm512_store_ps(sum + lanes, m->tally.sum.right);
+    _mm512_store_ps(square, m->tally.square.left);
+    _mm512_store_ps(square + lanes, m->tally.square.right);
+    for (int c = 0; c < PANEL; c++) m->sum[c] += (double)sum[c];
+    for (int c = 0; c < PANEL; c++) m->square[c] += (double)square[c];
+}
+
+INLINE void some_rows(const struct nl_cpu_block *b, struct lanes on, int64_t row, int rows,
+                      struct moments *m)
+{
+    const struct sums none = {_mm512_setzero_ps(), _mm512_setzero_ps()};
+    if (m) m->tally.sum = m->tally.square = none;
+    rows_from(b, on, row, rows, m ? &m->tally : NULL);
+    if (m) add_tally(m);
+}
+
+INLINE void all_rows(const struct nl_cpu_block *b, struct moments *m)
+{
+    const struct lanes on = lanes_of(b->columns);
+    int64_t row = 0;
+    for (; b->rows - row >= ROWS; row += ROWS) some_rows(b, on, row, ROWS, m);
+    if (b->rows - row >= 8) {
+        some_rows(b, on, row, 8, m);
+        row += 8;
+    }
+    if (b->rows - row >= 4) {
+        some_rows(b, on, row, 4, m);
+        row += 4;
+    }
+    for (; row < b->rows; row++) some_rows(b, on, row, 1, m);
+}
+
+static AVX512 void run_with_moments(const struct nl_cpu_block *b)
+{
+    struct moments m = {.sum = {0}};
+    _Alignas(NL_ALIGN) float first[PANEL];
+    const double rows = (double)b->rows;
+    all_rows(b, &m);
+    _mm512_store_ps(first, m.tally.first.left);
+    _mm512_store_ps(first + lanes, m.tally.first.right);
+    for (int64_t c = 0; c < b->columns; c++) {
+        const double off = m.sum[c] / rows;
+        b->mean[c] = (double)first[c] + off;
+        b->spread[c] = m.square[c] - off * m.sum[c];
+    }
 }
 
 static AVX512 void run(const struct nl_cpu_block *b)
 {
-    const struct lanes on = lanes_of(b->columns);
-    int64_t row = 0;
-    for (; b->rows - row >= ROWS; row += ROWS) rows_from(b, on, row, ROWS);
-    if (b->rows - row >= 8) {
-        rows_from(b, on, row, 8);
-        row += 8;
-    }
-    if (b->rows - row >= 4) {
-        rows_from(b, on, row, 4);
-        row += 4;
-    }
-    for (; row < b->rows; row++) rows_from(b, on, row, 1);
+    if (b->mean)
+        run_with_moments(b);
+    else
+        all_rows(b, NULL);
 }
 
 const struct nl_cpu_kernel *nl_cpu_kernel_avx512bf16(void)

@@ -121,8 +121,45 @@ BODY store(void *y, const vec *v, bool half, bool stream)
     if (!stream) memcpy(y, &whole, (size_t)bytes);
 }
 
+/* Sums over a tile's outputs of sixteen filters. */
+struct tally {
+    vec first, sum, square;
+    bool begun;
+};
+
+BODY count(struct tally *t, const vec *y, bool half)
+{
+    halves stored;
+    vec v = *y;
+    if (half) {
+        put_half((uint16_t *)&stored, y);
+        get_as(&v, &stored, true);
+    }
+    if (!t->begun) t->first = v;
+    t->begun = true;
+    const vec off = v - t->first;
+    t->sum += off;
+    t->square += off * off;
+}
+
+BODY begin_tally(struct tally *t, const struct nl_cpu_winograd_end *end, int64_t k)
+{
+    *t = (struct tally){.begun = !end->begins};
+    if (end->sum && t->begun) get(&t->first, end->first + k);
+}
+
+BODY end_tally(const struct tally *t, const struct nl_cpu_winograd_end *end, int64_t k)
+{
+    if (end->begins) put(end->first + k, &t->first);
+    for (int64_t c = 0; c < LANES; c++) {
+        end->sum[k + c] += (double)t->sum[c];
+        end->square[k + c] += (double)t->square[c];
+    }
+}
+
 /* Adds bias and residual to one output, sets what is below `floor` to it, and stores it. */
-BODY finish(const struct nl_cpu_winograd_end *end, bool half, int64_t i, int64_t k, vec *y)
+BODY finish(const struct nl_cpu_winograd_end *end, bool half, int64_t i, int64_t k, vec *y,
+            struct tally *t)
 {
     vec more;
     if (!end->y[i]) return;
@@ -135,6 +172,7 @@ BODY finish(const struct nl_cpu_winograd_end *end, bool half, int64_t i, int64_t
         *y += more;
     }
     if (end->relu) *y = (vec)((ints)*y & ~(*y < 0)); /* NaN stays */
+    if (end->sum) count(t, y, half);
     store(element(end->y[i], half, k), y, half, end->stream);
 }
 
@@ -143,11 +181,15 @@ BODY output_body(const float *from, int64_t step, const struct nl_cpu_winograd_e
 {
     for (int64_t k = 0; k < filters; k += LANES) {
         vec m[IN * IN], t[OUT * IN], y[OUT * IN];
+        struct tally tally;
+        begin_tally(&tally, end, k);
         for (int64_t i = 0; i < PLACES; i++) get(&m[i], from + i * step + k);
         for (int64_t i = 0; i < IN; i++) output_line(m + i, t + i, IN);
         for (int64_t i = 0; i < OUT; i++) output_line(t + IN * i, y + IN * i, 1);
         for (int64_t i = 0; i < OUT; i++)
-            for (int64_t j = 0; j < OUT; j++) finish(end, half, OUT * i + j, k, &y[IN * i + j]);
+            for (int64_t j = 0; j < OUT; j++)
+                finish(end, half, OUT * i + j, k, &y[IN * i + j], &tally);
+        if (end->sum) end_tally(&tally, end, k);
     }
 }
 

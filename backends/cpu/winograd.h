@@ -24,6 +24,11 @@ struct nl_cpu_winograd_end {
     const void *residual[16]; /* NULL where there is none */
     const float *bias;        /* NULL: none */
     bool half;                /* y and the residual are BF16, else F32 */
+    /* NULL, or per filter: adds distances of the outputs from `first`, and their squares; the first
+     * tile, `begins`, sets `first`. */
+    double *sum, *square;
+    float *first;
+    bool begins;
     bool relu;
     bool stream; /* y goes past the caches: its rows are aligned to 16 bytes */
 };

@@ -83,6 +83,8 @@ static bool is_plain(const struct nl_op_desc *desc, nl_reason *why)
             return nl_decline(why, "computes f32, not %s", nl_type_name(all[i]->type));
         if (!nl_tensor_is_dense(all[i])) return nl_decline(why, "a tensor is not dense");
     }
+    if (desc->op == NL_OP_CONV && desc->attr.conv.sums)
+        return nl_decline(why, "the library makes no moments");
     if (desc->in[3].rank)
         return nl_decline(why, "the library adds a residual only where it lies, in y");
     return is_wanted(desc, why);

@@ -44,7 +44,9 @@ nl_status nl_ref_conv(struct nl_backend *be, const void *prepared, const struct 
             nl_ref_put(y, nl_ref_row(y, row) + k, nl_ref_act(desc->attr.conv.relu, sum));
         }
     }
-    return NL_OK;
+    if (!desc->attr.conv.sums) return NL_OK;
+    const struct nl_args of_y = {.in = {*y}, .out = {args->out[1], args->out[2]}};
+    return nl_ref_bn_sums(be, NULL, desc, &of_y);
 }
 
 nl_status nl_ref_conv_fold(struct nl_backend *be, const void *prepared,

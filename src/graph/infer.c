@@ -72,6 +72,10 @@ static nl_status infer_conv(struct nl_op_desc *d)
     out_dense(d, 0, 5, dim);
     if (d->in[2].rank) NL_TRY(want_vector(&d->in[2], w->dim[0], "bias"));
     if (d->in[3].rank) NL_TRY(want_same(&d->in[3], &d->out[0], "residual"));
+    if (!d->attr.conv.sums) return NL_OK;
+    NL_REQUIRE(!d->in[3].rank && !d->attr.conv.relu, NL_ESHAPE,
+               "sums are of a convolution without residual and ReLU");
+    d->out[1] = d->out[2] = nl_tensor_dense(NL_F64, 1, &w->dim[0]);
     return NL_OK;
 }
 

@@ -79,9 +79,26 @@ static void bind(struct nl_plan *plan)
     }
 }
 
+/* Whether the implementation that serves a convolution serves it with moments, too. */
+static bool loses_nothing(void *user, const struct nl_op_desc *desc)
+{
+    struct nl_backend *be = user;
+    struct nl_kernel kernel;
+    const struct nl_impl *impl[2] = {NULL, NULL};
+    struct nl_op_desc each[2] = {*desc, *desc};
+    each[1].attr.conv.sums = false;
+    each[1].out[1].rank = each[1].out[2].rank = 0;
+    for (int i = 0; i < 2; i++) {
+        if (nl_kernel_prepare(be, &each[i], NULL, &kernel) != NL_OK) return false;
+        impl[i] = kernel.impl;
+        nl_kernel_drop(be, &kernel);
+    }
+    return impl[0] == impl[1];
+}
+
 static nl_status build(struct nl_plan *plan, const nl_value *outputs, int n_outputs)
 {
-    NL_TRY(nl_rewrite(plan->g, outputs, n_outputs));
+    NL_TRY(nl_rewrite(plan->g, outputs, n_outputs, loses_nothing, plan->be));
     NL_TRY(nl_calloc((size_t)plan->g->n_nodes, sizeof *plan->tasks, &plan->tasks));
     NL_TRY(nl_calloc((size_t)plan->g->n_values, sizeof *plan->spans, &plan->spans));
     NL_TRY(nl_calloc((size_t)plan->g->n_values, sizeof *plan->constant, &plan->constant));

@@ -250,7 +250,31 @@ static void close_pass(struct pass *p)
     nl_free(p->order);
 }
 
-static nl_status fuse(struct nl_graph *g, const nl_value *keep, int n_keep)
+/* The batch's moments are taken while a convolution's sums are in registers. */
+static void fuse_sums(struct pass *p, int i, nl_rewrite_can_fn *can, void *user)
+{
+    struct nl_node *sums = &p->g->nodes[i];
+    const nl_value x = sums->in[0];
+    if (sums->op != NL_OP_BN_SUMS || p->dead[i] || p->g->values[x].kind != NL_VALUE_NODE) return;
+    const int number = p->g->values[x].node;
+    struct nl_node *conv = &p->g->nodes[number];
+    if (p->dead[number] || conv->op != NL_OP_CONV || conv->in[3] != NL_NONE ||
+        conv->attr.conv.relu || conv->attr.conv.sums)
+        return;
+    struct nl_op_desc desc = nl_graph_desc(p->g, conv);
+    desc.attr.conv.sums = true;
+    for (int k = 0; k < 2; k++) desc.out[1 + k] = p->g->values[sums->out[k]].tensor;
+    if (!can(user, &desc)) return;
+    conv->attr.conv.sums = true;
+    for (int k = 0; k < 2; k++) {
+        conv->out[1 + k] = sums->out[k];
+        p->g->values[sums->out[k]].node = number;
+    }
+    p->dead[i] = true;
+}
+
+static nl_status fuse(struct nl_graph *g, const nl_value *keep, int n_keep, nl_rewrite_can_fn *can,
+                      void *user)
 {
     struct pass p = {.g = g, .keep = keep, .n_keep = n_keep};
     const int n = g->n_nodes;
@@ -261,6 +285,7 @@ static nl_status fuse(struct nl_graph *g, const nl_value *keep, int n_keep)
     if (st == NL_OK) count_uses(&p);
     for (int i = 0; st == NL_OK && i < n; i++) fuse_relu(&p, i);
     if (st == NL_OK) count_uses(&p);
+    for (int i = 0; st == NL_OK && can && i < n; i++) fuse_sums(&p, i, can, user);
     if (st == NL_OK) nl_fuse_gradient(g, p.dead, p.uses);
     if (st == NL_OK) st = sort(&p);
     close_pass(&p);
@@ -277,10 +302,11 @@ static nl_status order_anew(struct nl_graph *g, const nl_value *keep, int n_keep
     return st;
 }
 
-nl_status nl_rewrite(struct nl_graph *g, const nl_value *keep, int n_keep)
+nl_status nl_rewrite(struct nl_graph *g, const nl_value *keep, int n_keep, nl_rewrite_can_fn *can,
+                     void *user)
 {
     bool again = false;
-    NL_TRY(fuse(g, keep, n_keep));
+    NL_TRY(fuse(g, keep, n_keep, can, user));
     NL_TRY(nl_recompute(g, &again));
     return again ? order_anew(g, keep, n_keep) : NL_OK;
 }

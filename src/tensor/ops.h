@@ -14,7 +14,8 @@
  * conv       x [N,T,H,W,C], w [K,kt,kh,kw,C] dense, bias [K], residual like y -> y [N,T',H',W',K]
  *            y = act(sum_{dt,dh,dw,c} x[n, t*st+dt-pt, h*sh+dh-ph, w*sw+dw-pw, c] w[k,dt,dh,dw,c]
  *            + bias[k] + residual), zero padding, T' = (T + 2 pt - kt) / st + 1 (floor), act is
- *            ReLU where attr.conv.relu. y == residual is allowed; y == x is not.
+ *            ReLU where attr.conv.relu. y == residual is allowed; y == x is not. With
+ *            attr.conv.sums (no ReLU, no residual) also mean, variance [K]: bn_sums of y.
  * max_pool   kernel and stride, no padding, floor mode: y [N,T',H',W',C] the largest of a window;
  *            a NaN in the window wins. With attr.pool.index also index, U8 like y: the place of the
  *            first largest, (dt * kh + dh) * kw + dw.
@@ -104,6 +105,7 @@ union nl_attr {
         bool relu;
         bool bias;     /* conv_dw: dbias too */
         bool set;      /* conv_dw: writes what it else adds */
+        bool sums;     /* conv: mean and variance of y too */
         int extent[3]; /* conv_dx: of dx; conv_dw: of the kernel */
     } conv;
     struct {
