@@ -82,59 +82,83 @@ static void give_share(float *restrict dx, const float *restrict dy, float share
     for (int64_t c = 0; c < n; c++) dx[c] = dy[c] * share + (first ? 0.0f : dx[c]);
 }
 
-/* The output whose window has `tap` on input `from` of one axis; -1 where there is none. */
-static int64_t output_of(int64_t from, int tap, int stride, int64_t outputs)
+/* The windows of one axis that meet an input: which tap of which output. */
+enum { MOST_TAPS = 256 };
+struct meets {
+    int count, tap[MOST_TAPS];
+    int64_t output[MOST_TAPS];
+};
+
+static void find_meets(int64_t from, int kernel, int stride, int64_t outputs, struct meets *m)
 {
-    const int64_t left = from - tap;
-    return left < 0 || left % stride || left / stride >= outputs ? -1 : left / stride;
+    const int64_t last = from / stride; /* the window that begins last */
+    m->count = 0;
+    for (int64_t tap = from % stride; tap < kernel && tap <= from; tap += stride) {
+        const int64_t output = last - (tap - from % stride) / stride;
+        if (output >= outputs) continue;
+        m->tap[m->count] = (int)tap;
+        m->output[m->count++] = output;
+    }
+}
+
+/* What is the same along a line of inputs. */
+struct line {
+    int64_t n;
+    struct meets t, h, w;
+};
+
+static void give(const struct pool *p, const struct line *l, const int by[3], bool first, float *dx,
+                 float *room)
+{
+    const nl_tensor *y = p->y;
+    const int64_t channels = y->dim[4], t = l->t.output[by[0]], h = l->h.output[by[1]],
+                  w = l->w.output[by[2]];
+    const float *dy = nl_cpu_read(y->data, y->type, at(y, l->n, t, h, w), channels, room);
+    const int64_t row = ((l->n * y->dim[1] + t) * y->dim[2] + h) * y->dim[3] + w;
+    const int place =
+        (l->t.tap[by[0]] * p->kernel[1] + l->h.tap[by[1]]) * p->kernel[2] + l->w.tap[by[2]];
+    if (p->index)
+        p->vector->give(dx, dy, p->index + row * channels, place, first, channels);
+    else
+        give_share(dx, dy, 1.0f / (float)(p->kernel[0] * p->kernel[1] * p->kernel[2]), first,
+                   channels);
 }
 
 /* All windows that meet one input. */
-static void gather(const struct pool *p, const int64_t in[4], float *dx, float *room)
+static void gather(const struct pool *p, const struct line *l, float *dx, float *room)
 {
-    const int *kernel = p->kernel;
-    const nl_tensor *y = p->y;
-    const int64_t channels = y->dim[4];
-    const float share = 1.0f / (float)(kernel[0] * kernel[1] * kernel[2]);
     bool first = true;
-    for (int a = 0; a < kernel[0]; a++)
-        for (int b = 0; b < kernel[1]; b++)
-            for (int c = 0; c < kernel[2]; c++) {
-                const int64_t t = output_of(in[1], a, p->stride[0], y->dim[1]);
-                const int64_t h = output_of(in[2], b, p->stride[1], y->dim[2]);
-                const int64_t w = output_of(in[3], c, p->stride[2], y->dim[3]);
-                if (t < 0 || h < 0 || w < 0) continue;
-                const float *dy =
-                    nl_cpu_read(y->data, y->type, at(y, in[0], t, h, w), channels, room);
-                const int64_t row = ((in[0] * y->dim[1] + t) * y->dim[2] + h) * y->dim[3] + w;
-                if (p->index)
-                    p->vector->give(dx, dy, p->index + row * channels,
-                                    (a * kernel[1] + b) * kernel[2] + c, first, channels);
-                else
-                    give_share(dx, dy, share, first, channels);
-                first = false;
-            }
-    if (first) memset(dx, 0, (size_t)channels * sizeof *dx);
+    int by[3];
+    for (by[0] = 0; by[0] < l->t.count; by[0]++)
+        for (by[1] = 0; by[1] < l->h.count; by[1]++)
+            for (by[2] = 0; by[2] < l->w.count; by[2]++, first = false)
+                give(p, l, by, first, dx, room);
+    if (first) memset(dx, 0, (size_t)p->y->dim[4] * sizeof *dx);
 }
 
-static void gather_line(const void *job, int64_t line, void *scratch)
+static void gather_line(const void *job, int64_t number, void *scratch)
 {
     const struct pool *p = job;
-    const nl_tensor *x = p->x;
-    const int64_t n = x->dim[4];
-    int64_t in[4] = {line / x->dim[2] / x->dim[1], line / x->dim[2] % x->dim[1], line % x->dim[2],
-                     0};
-    for (; in[3] < x->dim[3]; in[3]++) {
-        const int64_t to = at(x, in[0], in[1], in[2], in[3]);
+    const nl_tensor *x = p->x, *y = p->y;
+    const int64_t channels = x->dim[4], h = number % x->dim[2], t = number / x->dim[2] % x->dim[1];
+    struct line l = {.n = number / x->dim[2] / x->dim[1]};
+    find_meets(t, p->kernel[0], p->stride[0], y->dim[1], &l.t);
+    find_meets(h, p->kernel[1], p->stride[1], y->dim[2], &l.h);
+    for (int64_t w = 0; w < x->dim[3]; w++) {
+        const int64_t to = at(x, l.n, t, h, w);
         float *dx = nl_cpu_place(x->data, x->type, to, scratch);
-        gather(p, in, dx, nl_cpu_room_at(scratch, 1, n));
-        nl_cpu_written(x->data, x->type, to, n, dx);
+        find_meets(w, p->kernel[2], p->stride[2], y->dim[3], &l.w);
+        gather(p, &l, dx, nl_cpu_room_at(scratch, 1, channels));
+        nl_cpu_written(x->data, x->type, to, channels, dx);
     }
 }
 
 static bool can_dx(const struct nl_backend *be, const struct nl_op_desc *desc, nl_reason *why)
 {
     const struct nl_op_desc rows = {.in = {desc->in[0]}, .out = {desc->out[0]}};
+    for (int i = 0; i < 3; i++)
+        if (desc->attr.pool.kernel[i] > MOST_TAPS)
+            return nl_decline(why, "a window of more than %d along an axis", MOST_TAPS);
     return nl_cpu_can_half(be, &rows, why);
 }
 
