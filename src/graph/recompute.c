@@ -19,13 +19,24 @@ static size_t bytes_of(const struct nl_graph *g, nl_value v)
     return (size_t)nl_tensor_count(t) * nl_type_size(t->type);
 }
 
+/* A convolution of one tap and few channels to many: a few multiply-adds for each byte. */
+static bool is_shallow(const struct nl_graph *g, const struct nl_node *node)
+{
+    enum { CHANNELS = 64 };
+    if (node->op != NL_OP_CONV || node->in[3] != NL_NONE) return false;
+    const nl_tensor *w = &g->values[node->in[1]].tensor;
+    return w->dim[1] * w->dim[2] * w->dim[3] * w->dim[4] <= CHANNELS;
+}
+
 /* Affines of activations, their ReLU included, are one pass over what is kept. With a residual it is
- * two, which may have to be made again first: worth it for what is a good part of all that is kept. */
+ * two, which may have to be made again first, as has what a convolution reads: worth it for what is a
+ * good part of all that is kept. */
 static bool is_cheap(const struct copies *c, const struct nl_node *node)
 {
     enum { PART = 100 };
-    if (node->op != NL_OP_AFFINE) return false;
-    return node->in[3] == NL_NONE || bytes_of(c->g, node->out[0]) * PART >= c->kept;
+    if (node->op == NL_OP_AFFINE && node->in[3] == NL_NONE) return true;
+    if (node->op != NL_OP_AFFINE && !is_shallow(c->g, node)) return false;
+    return bytes_of(c->g, node->out[0]) * PART >= c->kept;
 }
 
 /* What lies between the outputs of residual blocks: those end in a sum or an affine with one. */
@@ -52,6 +63,13 @@ static bool is_made_again(const struct copies *c, const struct nl_node *node)
     return is_cheap(c, node);
 }
 
+/* What a convolution makes beside its output is small and kept. */
+static bool is_moment(const struct nl_graph *g, nl_value v)
+{
+    const struct nl_node *node = &g->nodes[g->values[v].node];
+    return node->op == NL_OP_CONV && v != node->out[0];
+}
+
 static nl_status again(struct copies *c, nl_value v, nl_value *out);
 
 /* A second node like forward node `number`, reading second copies where there are some. */
@@ -61,13 +79,15 @@ static nl_status clone(struct copies *c, int number)
     nl_value in[NL_MAX_IN], out[NL_MAX_OUT];
     char name[192];
     for (int k = 0; k < NL_MAX_IN; k++) NL_TRY(again(c, node.in[k], &in[k]));
+    union nl_attr attr = node.attr;
+    if (node.op == NL_OP_CONV) attr.conv.sums = false;
     snprintf(name, sizeof name, "%.160s_again", node.name);
-    NL_TRY(nl_graph_append(c->g, node.op, name, &node.attr, in, NL_MAX_IN, out));
+    NL_TRY(nl_graph_append(c->g, node.op, name, &attr, in, NL_MAX_IN, out));
     struct nl_node *made = &c->g->nodes[c->g->n_nodes - 1];
     made->backward = true;
     snprintf(made->force, sizeof made->force, "%s", node.force);
     for (int k = 0; k < NL_MAX_OUT; k++)
-        if (node.out[k] != NL_NONE) c->of[node.out[k]] = out[k];
+        if (node.out[k] != NL_NONE && !is_moment(c->g, node.out[k])) c->of[node.out[k]] = out[k];
     return NL_OK;
 }
 
@@ -78,7 +98,7 @@ static nl_status again(struct copies *c, nl_value v, nl_value *out)
     const nl_value base = v == NL_NONE ? NL_NONE : g->values[v].base;
     *out = v;
     if (v == NL_NONE || base >= c->n_values || g->values[base].kind != NL_VALUE_NODE) return NL_OK;
-    if (!is_made_again(c, &g->nodes[g->values[base].node])) return NL_OK;
+    if (!is_made_again(c, &g->nodes[g->values[base].node]) || is_moment(g, base)) return NL_OK;
     if (c->of[base] == NL_NONE) NL_TRY(clone(c, g->values[base].node));
     *c->any = true;
     *out = c->of[base];
