@@ -116,6 +116,9 @@ refuses 2 "unknown command pridect; the nearest is predict" pridect
 refuses 1 "No such file" train --seed=1 --save_dir="$scratch/run" --set TRAIN.filelist=/nowhere/list.txt
 refuses 2 "unknown flag --wieghts; the nearest is --weights" predict --wieghts=x
 refuses 2 "--threads: want an integer from 1 to 1024" info --threads=0
+test "$(nproc)" -ge 1024 ||
+    refuses 2 "the processors that this process may run on, got 1024" \
+        bench --mode=block --shape=8,2,4,4 --threads=1024
 refuses 2 "--use_gpu: want True, False or auto" info --use_gpu=maybe
 refuses 2 "no backend \"cuda\"" info --use_gpu=True --config="$NL_CONFIG"
 refuses 2 "unknown key NONLOCAL.parwise; the nearest is pairwise" info --set NONLOCAL.parwise=dot

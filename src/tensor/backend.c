@@ -72,11 +72,11 @@ nl_status nl_backend_register(const struct nl_backend_ops *ops)
     return NL_OK;
 }
 
-/* Those that this process may run on; a set may be too small for a very large machine. */
-static int processors(void)
+int nl_processors(void)
 {
     cpu_set_t set;
     CPU_ZERO(&set);
+    /* The set may be too small for a very large machine. */
     if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
     const long online = sysconf(_SC_NPROCESSORS_ONLN);
     return online > 0 ? (int)online : 1;
@@ -84,7 +84,7 @@ static int processors(void)
 
 static nl_status open_one(const struct nl_backend_ops *ops, int threads, struct nl_backend *be)
 {
-    *be = (struct nl_backend){.ops = ops, .threads = threads > 0 ? threads : processors()};
+    *be = (struct nl_backend){.ops = ops, .threads = threads > 0 ? threads : nl_processors()};
     const nl_status st = ops->open ? ops->open(be) : NL_OK;
     if (st != NL_OK) be->ops = NULL;
     return st;

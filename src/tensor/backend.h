@@ -108,6 +108,9 @@ nl_status nl_backend_register(const struct nl_backend_ops *ops);
 /* The i-th known backend, built-in ones first; NULL past the end. */
 const struct nl_backend_ops *nl_backend_at(int i);
 
+/* Processors that this process may run on, at least 1. */
+int nl_processors(void);
+
 /* Opens the backend of that name, or for "auto" the first automatic one that opens. `threads` 0
  * means one per processor available. NL_EUSAGE if there is none, with the known names, or with the
  * remedy where this build lacks it; otherwise what open() said. nl_backend_close undoes it. */
