@@ -128,6 +128,23 @@ refuses 2 "no variant \"cosine\"" info --pairwise=cosine
 refuses 2 "does not divide the 4 frames" info --group_size=3
 refuses 2 "want f32 or bf16 or f64" info --precision=f16
 refuses 2 "no backend \"tpu\"" info --backend=tpu
+"$program" info | grep -q '^  onednn ' ||
+    refuses 2 "this build has no backend onednn; install oneDNN" info --backend=onednn
+for command in info "bench --repeat=1" "predict --weights=$scratch/w.safetensors $scratch/one.avi"; do
+    # shellcheck disable=SC2086 # a list of words
+    refuses 2 "--precision=f64: backend cpu does not multiply f64; --backend=ref does" $command \
+        --precision=f64 --backend=cpu
+    # shellcheck disable=SC2086
+    refuses 2 "embedded_gaussian of nonlocal_conv3_1 has no implementation \"sorted\" on backend cpu; it has" \
+        $command --nl_impl=sorted --backend=cpu
+done
+"$program" bench --mode=block --shape=8,2,4,4 --repeat=1 --precision=f64 >"$scratch/f64" 2>&1 || :
+holds grep -q '"backend": "ref"' "$scratch/f64"
+refuses 2 "gaussian of nonlocal has no implementation \"nothing\" on backend ref; it has plain" \
+    bench --mode=block --shape=8,2,4,4 --pairwise=gaussian --nl_impl=nothing --backend=ref
+# shellcheck disable=SC2086
+refuses 2 "concatenation of nonlocal_conv3_1 has no implementation \"nothing\"" \
+    bench --mode=train $narrow --pairwise=concat --nl_impl=nothing
 refuses 1 "No such file" info --config="$scratch/none.yaml"
 refuses 1 "No such file" predict --weights="$scratch/none" --video_path="$scratch/one.avi"
 refuses 1 "text.mp4" predict --weights="$scratch/w.safetensors" --video_path="$scratch/text.mp4"

@@ -1,4 +1,4 @@
-#include "src/app/bench_data.h"
+#include "src/app/bench.h"
 
 #include "reader/train_clip.h"
 #include "src/app/progress.h"

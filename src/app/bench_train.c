@@ -1,6 +1,5 @@
-#include "src/app/bench_train.h"
+#include "src/app/bench.h"
 
-#include "src/app/bench_data.h"
 #include "src/app/progress.h"
 #include "src/app/trainer.h"
 #include "src/core/memory.h"

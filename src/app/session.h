@@ -34,9 +34,6 @@ nl_status nl_session_open(struct nl_session *session, struct nl_run *run,
                           nl_weights_use use) NL_MUST_CHECK;
 void nl_session_close(struct nl_session *session);
 
-/* Opens the backend that --backend, MODEL.backend and use_gpu ask for. */
-nl_status nl_open_backend(const struct nl_run *run, struct nl_backend *be) NL_MUST_CHECK;
-
 /* The plan for one geometry; `layer` (NULL: none) names a node whose output is wanted too. */
 nl_status nl_engine_open(struct nl_engine *engine, struct nl_session *session,
                          const struct nl_geometry *geometry, const char *layer) NL_MUST_CHECK;
@@ -44,6 +41,9 @@ void nl_engine_close(struct nl_engine *engine);
 
 /* Runs clips [N,T,H,W,3] (floats on the host). */
 nl_status nl_engine_run(struct nl_engine *engine, const float *clips) NL_MUST_CHECK;
+
+/* Host floats into an input of the plan, F32 or F64. */
+nl_status nl_put_floats(struct nl_plan *plan, nl_value v, const float *values) NL_MUST_CHECK;
 
 /* A kept value, dense, as doubles; call it after a run. */
 nl_status nl_engine_read(struct nl_engine *engine, nl_value v, double *out) NL_MUST_CHECK;

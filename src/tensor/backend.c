@@ -195,6 +195,16 @@ nl_status nl_kernel_prepare(struct nl_backend *be, const struct nl_op_desc *desc
     return st;
 }
 
+const struct nl_impl *nl_kernel_choice(const struct nl_backend *be, const struct nl_op_desc *desc,
+                                       int i)
+{
+    nl_reason why;
+    for (const struct nl_backend_ops *ops = be->ops; ops; ops = ops->next)
+        for (const struct nl_impl *const *impl = impls_of(ops, desc->op); *impl; impl++)
+            if ((*impl)->can(be, desc, &why) && i-- == 0) return *impl;
+    return NULL;
+}
+
 nl_status nl_kernel_pack(struct nl_backend *be, const struct nl_kernel *kernel,
                          const struct nl_args *args, void *packed)
 {

@@ -132,6 +132,10 @@ struct nl_kernel {
  * "auto": none) is the only implementation name accepted. NL_ENOSUP and the reasons if none can. */
 nl_status nl_kernel_prepare(struct nl_backend *be, const struct nl_op_desc *desc, const char *force,
                             struct nl_kernel *kernel) NL_MUST_CHECK;
+/* The i-th implementation that can serve, in the order in which they are asked; NULL past the
+ * last. */
+const struct nl_impl *nl_kernel_choice(const struct nl_backend *be, const struct nl_op_desc *desc,
+                                       int i);
 nl_status nl_kernel_pack(struct nl_backend *be, const struct nl_kernel *kernel,
                          const struct nl_args *args, void *packed) NL_MUST_CHECK;
 nl_status nl_kernel_run(struct nl_backend *be, const struct nl_kernel *kernel,
