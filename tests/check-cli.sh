@@ -188,6 +188,25 @@ done
 cp "$scratch/text.mp4" "$scratch/$(printf 'bad\nname.avi')"
 clip 1 'bad\nname.avi' "$scratch/$(printf 'bad\nname.avi')"
 
+# What memory does not suffice for is known before anything is allocated.
+huge="--set INFER.crop_size=1024 --set INFER.jitter_scales=[1024,1024] --set TEST.crop_size=1024
+      --set TEST.jitter_scales=[1024,1024]"
+printf '%s 1\n' "$scratch/one.avi" >"$scratch/labelled"
+for clips in "bench --mode=block --shape=512,16,28,28 --batch=65536" \
+    "bench --mode=block --shape=512,16,28,28 --batch=65536 --backward" \
+    "bench --crop=224 --batch=65536" "bench --mode=train --batch=65536" "info --batch=65536 --crop=224 --backend=cpu"; do
+    # shellcheck disable=SC2086
+    refuses 2 " fit: --batch=" $clips
+done
+# shellcheck disable=SC2086
+refuses 2 "65536 clips at a time need " predict --weights="$scratch/w.safetensors" $huge --batch_size=65536 "$scratch/one.avi"
+# shellcheck disable=SC2086
+refuses 2 " fit: --batch_size=" eval --weights="$scratch/w.safetensors" $huge --batch_size=65536 \
+    --filelist="$scratch/labelled" --save_dir="$scratch/evaluated"
+holds test ! -e "$scratch/evaluated"
+refuses 2 "a single clip needs " bench --mode=block --shape=512,64,10000,10000
+holds "$program" predict "$scratch/one.avi" --weights="$scratch/w.safetensors" --views=1x1 --batch_size=1
+
 # A weights file on its way to a full or missing place leaves nothing behind.
 refuses 1 "No such file" init --to="$scratch/none/w.safetensors"
 test ! -w /dev/full || refuses 1 "No space left" init --to=/dev/full

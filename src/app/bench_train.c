@@ -1,6 +1,7 @@
 #include "src/app/bench.h"
 
 #include "src/app/progress.h"
+#include "src/app/room.h"
 #include "src/app/trainer.h"
 #include "src/core/memory.h"
 
@@ -58,6 +59,31 @@ static nl_status time_steps(const struct nl_run *run, struct nl_trainer *t, cons
     return st;
 }
 
+struct wanted {
+    struct nl_session *session;
+    struct nl_geometry at;
+};
+
+static nl_status measure(void *user, int64_t batch, double *bytes)
+{
+    const struct wanted *w = user;
+    struct nl_geometry at = w->at;
+    struct nl_train_cost cost;
+    at.batch = batch;
+    NL_TRY(nl_trainer_measure(w->session, &at, &cost));
+    *bytes = (double)cost.total;
+    return NL_OK;
+}
+
+static nl_status open_trainer(struct nl_trainer *trainer, struct nl_session *session,
+                              const struct nl_geometry *at)
+{
+    struct wanted wanted = {session, *at};
+    const struct nl_room_plan plan = {session->run, at->batch, measure, &wanted};
+    NL_TRY(nl_room_check(&plan));
+    return nl_trainer_open(trainer, session, at, 1, 1);
+}
+
 nl_status nl_bench_train(struct nl_run *run)
 {
     const struct nl_sampling *s = &run->settings.config.train.sampling;
@@ -68,7 +94,7 @@ nl_status nl_bench_train(struct nl_run *run)
         const int64_t crop = run->args.crop ? run->args.crop : s->crop_size;
         const struct nl_geometry at = {run->args.batch ? run->args.batch : 4, s->video_length, crop,
                                        crop};
-        st = nl_trainer_open(&trainer, &session, &at, 1, 1);
+        st = open_trainer(&trainer, &session, &at);
     }
     if (st == NL_OK) st = time_steps(run, &trainer, session.be.ops->name);
     nl_trainer_close(&trainer);

@@ -69,7 +69,7 @@ static const struct nl_flag flags[] = {
     FIELD("json", PATH, CHECK_DATA, json, "file for one JSON object a line of the lists"),
     FIELD("json", SWITCH, BENCH, bare_json, "nothing but the line of JSON"),
     KEY("batch_size", KEY, PREDICT, "INFER.batch_size",
-        "the original's; views are batched by position here"),
+        "views at a time; default 3, whatever the file says"),
     FIELD("pretrain", PATH, TRAIN, pretrain,
           "weights to start from, of any known form; 2-D kernels are spread over frames"),
     FIELD("resume", PATH, TRAIN, resume,

@@ -2,7 +2,7 @@ nonlocal_SOURCES += %D%/main.c %D%/command.h %D%/args.c %D%/flags.c %D%/flags.h 
 	%D%/table.c %D%/table.h %D%/progress.c %D%/progress.h %D%/netinfo.c %D%/netinfo.h \
 	%D%/labels.c %D%/labels.h %D%/kinetics400.def %D%/inputs.c %D%/inputs.h \
 	%D%/result.c %D%/result.h %D%/json_text.c %D%/json_text.h %D%/viewspec.c %D%/viewspec.h \
-	%D%/session.c %D%/session.h %D%/device.c %D%/device.h %D%/trainer.c %D%/trainer.h %D%/schedule.c %D%/schedule.h %D%/load.c %D%/load.h \
+	%D%/session.c %D%/session.h %D%/device.c %D%/device.h %D%/room.c %D%/room.h %D%/trainer.c %D%/trainer.h %D%/schedule.c %D%/schedule.h %D%/load.c %D%/load.h \
 	%D%/cmd_predict.c %D%/cmd_forward.c %D%/cmd_clip.c %D%/cmd_init.c %D%/cmd_convert.c \
 	%D%/cmd_info.c %D%/cmd_bench.c %D%/bench.h %D%/bench_data.c %D%/bench_block.c \
 	%D%/bench_train.c %D%/train.h %D%/train_data.c %D%/train_folder.c \

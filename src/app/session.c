@@ -2,6 +2,7 @@
 
 #include "src/app/device.h"
 #include "src/app/load.h"
+#include "src/app/room.h"
 #include "src/core/memory.h"
 #include "src/tensor/half.h"
 
@@ -63,16 +64,68 @@ static nl_status find_layer(const struct nl_graph *g, const char *layer, struct 
     return NL_OK;
 }
 
+/* The graph, checked, and what is read of it. */
+static nl_status lay_out(struct nl_engine *engine, struct nl_session *session, const char *layer,
+                         struct nl_graph **g)
+{
+    NL_TRY(nl_model_graph(&session->model, &engine->geometry, g, &engine->ends));
+    nl_status st = layer ? find_layer(*g, layer, engine) : NL_OK;
+    engine->output = layer ? engine->layer : engine->ends.probability;
+    if (st == NL_OK) st = nl_check_impls(*g, &session->be);
+    if (st != NL_OK) nl_graph_free(*g);
+    return st;
+}
+
+nl_status nl_engine_measure(struct nl_session *session, const struct nl_geometry *geometry,
+                            const char *layer, size_t *bytes)
+{
+    struct nl_engine engine = {.geometry = *geometry, .layer = NL_NONE};
+    struct nl_plan_cost cost = {.arena = 0};
+    struct nl_graph *g = NULL;
+    NL_TRY(lay_out(&engine, session, layer, &g));
+    const nl_status st = nl_plan_measure(g, &session->be, &engine.output, 1, &cost);
+    nl_graph_free(g);
+    *bytes = cost.arena + cost.workspace + cost.constants;
+    return st;
+}
+
+struct wanted {
+    struct nl_session *session;
+    struct nl_geometry geometry;
+    const char *layer;
+};
+
+/* The plan, and three batches of clips on the host: the one at hand and what a reader holds. */
+static nl_status measure(void *user, int64_t batch, double *bytes)
+{
+    const struct wanted *w = user;
+    struct nl_geometry at = w->geometry;
+    size_t plan;
+    at.batch = batch;
+    NL_TRY(nl_engine_measure(w->session, &at, w->layer, &plan));
+    *bytes = (double)plan + 3.0 * (double)(at.frames * at.height * at.width * 3) * (double)batch *
+                                (double)sizeof(float);
+    return NL_OK;
+}
+
+/* Training has told what it needs, validation included, before it began. */
+static nl_status check_room(struct nl_session *session, const struct nl_geometry *geometry,
+                            const char *layer)
+{
+    struct wanted wanted = {session, *geometry, layer};
+    const struct nl_room_plan plan = {session->run, geometry->batch, measure, &wanted};
+    const unsigned told = NL_CMD_TRAIN | NL_CMD_BN_RECOMPUTE;
+    return session->run->command->bit & told ? NL_OK : nl_room_check(&plan);
+}
+
 nl_status nl_engine_open(struct nl_engine *engine, struct nl_session *session,
                          const struct nl_geometry *geometry, const char *layer)
 {
     struct nl_graph *g = NULL;
     *engine = (struct nl_engine){.geometry = *geometry, .layer = NL_NONE};
-    NL_TRY(nl_model_graph(&session->model, geometry, &g, &engine->ends));
-    nl_status st = layer ? find_layer(g, layer, engine) : NL_OK;
-    const nl_value output = layer ? engine->layer : engine->ends.probability;
-    if (st == NL_OK) st = nl_check_impls(g, &session->be);
-    if (st == NL_OK) st = nl_plan_new(g, &session->be, &output, 1, &engine->plan);
+    NL_TRY(check_room(session, geometry, layer));
+    NL_TRY(lay_out(engine, session, layer, &g));
+    const nl_status st = nl_plan_new(g, &session->be, &engine->output, 1, &engine->plan);
     nl_graph_free(g);
     return st;
 }
