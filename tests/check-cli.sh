@@ -72,6 +72,20 @@ holds "$program" bench --mode=data --train --video_path="$scratch/one.avi" --rep
     --set TRAIN.crop_size=32 --set 'TRAIN.jitter_scales=[32,48]'
 holds "$program" bench --mode=block --shape=8,2,4,4 --pairwise=concat --repeat=1
 
+# Each op's line has its shares of what the machine can do; the last line is the run's.
+holds "$program" bench --mode=peak --threads=1
+"$program" bench --mode=block --shape=8,2,4,4 --backward --repeat=1 --per-op --json --threads=1 \
+    >"$scratch/ops" 2>&1 || wrong "bench --per-op --json: $(cat "$scratch/ops")"
+holds test "$(grep -c '^{"op": .*"share_of_peak": .*"share_of_memory": ' "$scratch/ops")" = \
+    "$(($(wc -l <"$scratch/ops") - 1))"
+for op in conv conv_dx conv_dw pairwise pairwise_dx bn_sums; do
+    holds grep -q "^{\"op\": \"$op\", \"type\": \"f32\"" "$scratch/ops"
+done
+holds grep -q '^{"ms_min": .*"arena_bytes": [0-9]*, "workspace_bytes": [0-9]*, "constant_bytes": [0-9]*, "input_output_bytes": [0-9]*}$' "$scratch/ops"
+"$program" bench --mode=block --shape=8,2,4,4 --repeat=1 --per-op --precision=bf16 --threads=1 >"$scratch/ops" 2>/dev/null || :
+holds grep -q '^times  op  *type  *shape  *first node  *served by  *ms  ms in all  GFLOP/s  of peak  GB/s  of memory$' "$scratch/ops"
+holds grep -q '^ *[0-9]*  all ' "$scratch/ops"
+
 # BF16: every command that runs a network; a backend that emulates it says so in one line.
 holds "$program" predict "$scratch/one.avi" --weights="$scratch/w.safetensors" --precision=bf16
 holds "$program" forward --weights="$scratch/w.safetensors" --input="$scratch/clip.npy" \

@@ -327,6 +327,10 @@ START_TEST(multiply_adds_are_counted_by_the_nominal_rule)
                     v = nl_tensor_dense(NL_F32, 4, (const int64_t[]){2, 3, 7, 6});
     const struct nl_op_desc pairwise = {.op = NL_OP_PAIRWISE, .in = {q, k, v}, .out = {q}};
     ck_assert_int_eq(nl_op_multiply_adds(&pairwise), INT64_C(6) * 5 * 7 * (4 + 6));
+    struct nl_op_desc back = {.op = NL_OP_PAIRWISE_DX, .in = {q, k, v}, .out = {q}};
+    ck_assert_int_eq(nl_op_multiply_adds(&back), INT64_C(6) * 5 * 7 * (3 * 4 + 2 * 6));
+    back.attr.pairwise.score = NL_SCORE_SUM;
+    ck_assert_int_eq(nl_op_multiply_adds(&back), INT64_C(6) * 5 * 7 * 2 * 6);
     const struct nl_op_desc relu = relu_of(10);
     ck_assert_int_eq(nl_op_multiply_adds(&relu), 0);
 }

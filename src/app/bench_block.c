@@ -118,7 +118,8 @@ static nl_status time_block(struct bench *b, const struct nl_graph *g, const str
     NL_TRY(make_params(b, g->type));
     nl_status st = nl_plan_new(g, &b->be, keep, backward ? 2 : 1, &plan);
     if (st == NL_OK) st = write_inputs(plan, ends, backward);
-    if (st == NL_OK) st = nl_bench_plan(b->run, plan, b->be.ops->name);
+    const struct nl_bench_subject subject = {plan, &b->be, keep, backward ? 2 : 1};
+    if (st == NL_OK) st = nl_bench_plan(b->run, &subject);
     nl_plan_free(plan);
     return st;
 }

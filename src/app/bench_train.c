@@ -28,18 +28,8 @@ static nl_status one_step(struct nl_trainer *t, const struct lesson *lesson, int
     return nl_trainer_update(t, 1e-3, &norm);
 }
 
-static nl_status per_op(const struct nl_trainer *t)
-{
-    double *ms = NULL;
-    NL_TRY(nl_calloc((size_t)nl_plan_graph(t->plan)->n_nodes, sizeof *ms, &ms));
-    nl_status st = nl_plan_run(t->plan, ms);
-    if (st == NL_OK) st = nl_bench_per_op(t->plan, ms);
-    nl_free(ms);
-    return st;
-}
-
 /* One warm-up, `repeat` timed steps. */
-static nl_status time_steps(const struct nl_run *run, struct nl_trainer *t, const char *backend)
+static nl_status time_steps(const struct nl_run *run, struct nl_trainer *t)
 {
     const int repeat = run->args.repeat ? (int)run->args.repeat : 3;
     struct lesson lesson = {NULL, NULL};
@@ -51,8 +41,9 @@ static nl_status time_steps(const struct nl_run *run, struct nl_trainer *t, cons
         st = one_step(t, &lesson, i + 1);
         if (i >= 0) ms[i] = (nl_seconds() - start) * 1e3;
     }
-    if (st == NL_OK && run->args.per_op) st = per_op(t);
-    if (st == NL_OK) nl_bench_report(ms, repeat, backend);
+    const nl_value outputs[2] = {t->ends.loss, t->ends.logits};
+    const struct nl_bench_subject subject = {t->plan, &t->session->be, outputs, 2};
+    if (st == NL_OK) st = nl_bench_report(run, &subject, subject.be->ops->name, ms, repeat);
     nl_free(ms);
     nl_free(lesson.clips);
     nl_free(lesson.labels);
@@ -96,7 +87,7 @@ nl_status nl_bench_train(struct nl_run *run)
                                        crop};
         st = open_trainer(&trainer, &session, &at);
     }
-    if (st == NL_OK) st = time_steps(run, &trainer, session.be.ops->name);
+    if (st == NL_OK) st = time_steps(run, &trainer);
     nl_trainer_close(&trainer);
     nl_session_close(&session);
     return st;

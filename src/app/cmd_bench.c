@@ -2,7 +2,6 @@
 #include "src/app/command.h"
 #include "src/app/progress.h"
 #include "src/app/session.h"
-#include "src/app/table.h"
 #include "src/core/memory.h"
 #include "src/core/rng.h"
 
@@ -17,13 +16,55 @@ static int by_value(const void *a, const void *b)
     return (one > two) - (one < two);
 }
 
-void nl_bench_report(double *ms, int count, const char *backend)
+nl_status nl_bench_json(json_t *line)
+{
+    NL_REQUIRE(line, NL_ENOMEM, "out of memory for a JSON line");
+    json_dumpf(line, stdout, JSON_REAL_PRECISION(6));
+    putchar('\n');
+    json_decref(line);
+    return NL_OK;
+}
+
+/* Inputs and kept outputs. */
+static size_t bytes_of_ends(const struct nl_bench_subject *subject)
+{
+    const struct nl_graph *g = nl_plan_graph(subject->plan);
+    size_t sum = 0, bytes;
+    for (int v = 0; v < g->n_values; v++)
+        if (g->values[v].kind == NL_VALUE_INPUT &&
+            nl_tensor_bytes(&g->values[v].tensor, &bytes) == NL_OK)
+            sum += bytes;
+    for (int i = 0; i < subject->n_outputs; i++)
+        if (nl_tensor_bytes(nl_graph_tensor(g, subject->outputs[i]), &bytes) == NL_OK) sum += bytes;
+    return sum;
+}
+
+/* What the plan knows of its memory, in bytes. */
+static void add_memory(json_t *line, const struct nl_bench_subject *subject)
+{
+    const struct nl_plan_cost cost = nl_plan_cost(subject->plan);
+    const struct {
+        const char *key;
+        size_t bytes;
+    } parts[] = {{"arena_bytes", cost.arena},
+                 {"workspace_bytes", cost.workspace},
+                 {"constant_bytes", cost.constants},
+                 {"input_output_bytes", bytes_of_ends(subject)}};
+    for (size_t i = 0; i < NL_COUNT(parts); i++)
+        json_object_set_new(line, parts[i].key, json_integer((json_int_t)parts[i].bytes));
+}
+
+nl_status nl_bench_report(const struct nl_run *run, const struct nl_bench_subject *subject,
+                          const char *backend, double *ms, int count)
 {
     struct rusage usage;
     qsort(ms, (size_t)count, sizeof *ms, by_value);
     getrusage(RUSAGE_SELF, &usage);
-    printf("{\"ms_min\": %.3f, \"ms_median\": %.3f, \"peak_rss_mib\": %.1f, \"backend\": \"%s\"}\n",
-           ms[0], ms[count / 2], (double)usage.ru_maxrss / 1024, backend);
+    if (subject && run->args.per_op) NL_TRY(nl_bench_ops(run, subject));
+    json_t *line = json_pack("{s:f, s:f, s:f, s:s}", "ms_min", ms[0], "ms_median", ms[count / 2],
+                             "peak_rss_mib", (double)usage.ru_maxrss / 1024, "backend", backend);
+    if (line && subject) add_memory(line, subject);
+    return nl_bench_json(line);
 }
 
 nl_status nl_bench_values(int64_t count, float **out)
@@ -35,45 +76,18 @@ nl_status nl_bench_values(int64_t count, float **out)
     return NL_OK;
 }
 
-nl_status nl_bench_per_op(const struct nl_plan *plan, const double *ms)
-{
-    const struct nl_graph *g = nl_plan_graph(plan);
-    struct nl_table table = {.columns = 6, .align = "lllrrl"};
-    nl_status st = nl_table_add(&table, "node\top\toutput\tms\tGFLOP/s\tserved by");
-    for (int i = 0; st == NL_OK && i < g->n_nodes; i++) {
-        if (nl_plan_is_constant(plan, i)) continue;
-        const struct nl_op_desc desc = nl_graph_desc(g, &g->nodes[i]);
-        const int64_t work = nl_op_multiply_adds(&desc);
-        char shape[160], rate[32] = "";
-        if (work) snprintf(rate, sizeof rate, "%.0f", 2e-6 * (double)work / ms[i]);
-        st = nl_table_add(&table, "%s\t%s\t%s\t%.3f\t%s\t%s/%s", g->nodes[i].name,
-                          nl_op_name(desc.op), nl_tensor_text(&desc.out[0], shape, sizeof shape),
-                          ms[i], rate, nl_plan_kernel(plan, i)->owner->name,
-                          nl_plan_kernel(plan, i)->impl->name);
-    }
-    if (st == NL_OK) nl_table_print(&table, 0, stdout);
-    nl_table_clear(&table);
-    return st;
-}
-
-nl_status nl_bench_plan(const struct nl_run *run, struct nl_plan *plan, const char *backend)
+nl_status nl_bench_plan(const struct nl_run *run, const struct nl_bench_subject *subject)
 {
     const int repeat = run->args.repeat ? (int)run->args.repeat : 5;
-    double *ms = NULL, *per_op = NULL;
+    double *ms = NULL;
     nl_status st = nl_calloc((size_t)repeat, sizeof *ms, &ms);
-    if (st == NL_OK) st = nl_calloc((size_t)nl_plan_graph(plan)->n_nodes, sizeof *per_op, &per_op);
     for (int i = -2; st == NL_OK && i < repeat; i++) {
         const double start = nl_seconds();
-        st = nl_plan_run(plan, NULL);
+        st = nl_plan_run(subject->plan, NULL);
         if (i >= 0) ms[i] = (nl_seconds() - start) * 1e3;
     }
-    if (st == NL_OK && run->args.per_op) {
-        st = nl_plan_run(plan, per_op);
-        if (st == NL_OK) st = nl_bench_per_op(plan, per_op);
-    }
-    if (st == NL_OK) nl_bench_report(ms, repeat, backend);
+    if (st == NL_OK) st = nl_bench_report(run, subject, subject->be->ops->name, ms, repeat);
     nl_free(ms);
-    nl_free(per_op);
     return st;
 }
 
@@ -84,7 +98,8 @@ static nl_status time_network(struct nl_session *session, struct nl_engine *engi
     nl_status st = nl_bench_values(nl_tensor_count(t), &clips);
     if (st == NL_OK) st = nl_engine_run(engine, clips);
     nl_free(clips);
-    return st == NL_OK ? nl_bench_plan(session->run, engine->plan, session->be.ops->name) : st;
+    const struct nl_bench_subject subject = {engine->plan, &session->be, &engine->output, 1};
+    return st == NL_OK ? nl_bench_plan(session->run, &subject) : st;
 }
 
 static nl_status bench_infer(struct nl_run *run)
@@ -110,5 +125,6 @@ nl_status nl_cmd_bench(struct nl_run *run)
     if (strcmp(mode, "block") == 0) return nl_bench_block(run);
     if (strcmp(mode, "data") == 0) return nl_bench_data(run);
     if (strcmp(mode, "train") == 0) return nl_bench_train(run);
-    return nl_fail(NL_EUSAGE, "--mode: want infer, train, block or data, got \"%s\"", mode);
+    if (strcmp(mode, "peak") == 0) return nl_bench_peak(run);
+    return nl_fail(NL_EUSAGE, "--mode: want infer, train, block, data or peak, got \"%s\"", mode);
 }
