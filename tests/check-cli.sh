@@ -86,6 +86,17 @@ holds grep -q '^{"ms_min": .*"arena_bytes": [0-9]*, "workspace_bytes": [0-9]*, "
 holds grep -q '^times  op  *type  *shape  *first node  *served by  *ms  ms in all  GFLOP/s  of peak  GB/s  of memory$' "$scratch/ops"
 holds grep -q '^ *[0-9]*  all ' "$scratch/ops"
 
+# Cost against size: one line a size, then the exponents.
+if command -v python3 >/dev/null; then
+    holds python3 "$(dirname "$NL_CONFIG")/../bench/scaling.py" --program="$program" --frames=2,4 --crops=64,96 \
+        --variants=concatenation --repeat=1 --backend=cpu
+    cp "$scratch/out" "$scratch/scaling"
+    holds test "$(grep -c '^|  *[24] |  *[69][46] |' "$scratch/scaling")" = 4
+    holds grep -q '^memory: exponent [0-9.]*, over the larger half [0-9.]*: ' "$scratch/scaling"
+else
+    echo "skip: bench/scaling.py needs python3"
+fi
+
 # BF16: every command that runs a network; a backend that emulates it says so in one line.
 holds "$program" predict "$scratch/one.avi" --weights="$scratch/w.safetensors" --precision=bf16
 holds "$program" forward --weights="$scratch/w.safetensors" --input="$scratch/clip.npy" \
