@@ -72,6 +72,10 @@ holds "$program" bench --mode=data --train --video_path="$scratch/one.avi" --rep
     --set TRAIN.crop_size=32 --set 'TRAIN.jitter_scales=[32,48]'
 holds "$program" bench --mode=block --shape=8,2,4,4 --pairwise=concat --repeat=1
 
+# Threads that OpenMP binds are as many as others.
+holds env -u OMP_WAIT_POLICY OMP_PROC_BIND=true OMP_PLACES=cores "$program" bench --mode=block --shape=8,2,4,4 \
+    --repeat=1 --threads="$(env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc)"
+
 # Each op's line has its shares of what the machine can do; the last line is the run's.
 holds "$program" bench --mode=peak --threads=1
 "$program" bench --mode=block --shape=8,2,4,4 --backward --repeat=1 --per-op --json --threads=1 \

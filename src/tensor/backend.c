@@ -2,11 +2,9 @@
 
 #include "src/core/memory.h"
 
-#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { ADDED_MAX = 16 };
 static const struct nl_backend_ops *added[ADDED_MAX];
@@ -70,16 +68,6 @@ nl_status nl_backend_register(const struct nl_backend_ops *ops)
     NL_REQUIRE(n_added < ADDED_MAX, NL_EINVAL, "more than %d backends added", ADDED_MAX);
     added[n_added++] = ops;
     return NL_OK;
-}
-
-int nl_processors(void)
-{
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    /* The set may be too small for a very large machine. */
-    if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
-    const long online = sysconf(_SC_NPROCESSORS_ONLN);
-    return online > 0 ? (int)online : 1;
 }
 
 static nl_status open_one(const struct nl_backend_ops *ops, int threads, struct nl_backend *be)
