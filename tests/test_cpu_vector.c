@@ -27,6 +27,24 @@ START_TEST(exp_is_within_two_units_in_the_last_place)
 }
 END_TEST
 
+START_TEST(each_instruction_set_turns_squares)
+{
+    enum { SIDE = NL_CPU_TURN, STEP = SIDE + 3, KEPT = -7 };
+    const struct nl_cpu_vector *v = nl_cpu_vector_at(_i);
+    int32_t x[SIDE * SIDE], y[SIDE * STEP];
+    if (!v) {
+        printf("skip: this processor has %d sets of vector loops only\n", _i);
+        return;
+    }
+    for (int i = 0; i < SIDE * SIDE; i++) x[i] = i * i;
+    for (int i = 0; i < SIDE * STEP; i++) y[i] = KEPT;
+    v->turn(y, STEP, x);
+    for (int c = 0; c < SIDE; c++)
+        for (int r = 0; r < STEP; r++)
+            ck_assert_int_eq(y[c * STEP + r], r < SIDE ? x[r * SIDE + c] : KEPT);
+}
+END_TEST
+
 START_TEST(each_instruction_set_computes_rows)
 {
     const struct nl_cpu_vector *v = nl_cpu_vector_at(_i);
@@ -123,6 +141,7 @@ static Suite *suite(void)
     tcase_add_test(t, exp_is_within_two_units_in_the_last_place);
     tcase_add_loop_test(t, each_instruction_set_computes_rows, 0, 3);
     tcase_add_loop_test(t, each_instruction_set_converts_bf16, 0, 3);
+    tcase_add_loop_test(t, each_instruction_set_turns_squares, 0, 3);
     suite_add_tcase(s, t);
     return s;
 }

@@ -217,7 +217,8 @@ START_TEST(filters_are_packed_anew_for_each_version)
                   y[5] = {1, 1, SIDE, SIDE, FILTERS};
     struct nl_op_desc desc = {CONV(1, 1, 1, 0, 1, 1, false),
                               {nl_tensor_dense(NL_F32, 5, x), nl_tensor_dense(NL_F32, 5, w)},
-                              {nl_tensor_dense(NL_F32, 5, y)}};
+                              {nl_tensor_dense(NL_F32, 5, y)},
+                              .repeat = 1};
     struct nl_args args = {.in = {desc.in[0], desc.in[1]}, .out = {desc.out[0]}};
     struct nl_backend be = opened("onednn", 2);
     struct nl_kernel kernel;

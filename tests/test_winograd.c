@@ -41,10 +41,11 @@ static double direct(const struct tile *t, int i, int c)
 static void through(const struct nl_cpu_winograd *winograd, struct tile *t,
                     const struct nl_cpu_winograd_end *end)
 {
-    const float *rows[PLACES], *taps[9];
+    const void *rows[PLACES];
+    const float *taps[9];
     static float x[PLACES * WIDE], u[PLACES * NL_WINOGRAD_LANES];
     for (int i = 0; i < PLACES; i++) rows[i] = t->x[i];
-    winograd->input(rows, x, WIDE, WIDE);
+    winograd->input(rows, false, x, WIDE, WIDE);
     for (int c = 0; c < WIDE; c += NL_WINOGRAD_LANES) {
         for (int i = 0; i < 9; i++) taps[i] = t->w[i] + c;
         winograd->filter(taps, u);

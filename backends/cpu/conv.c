@@ -1,6 +1,7 @@
 #include "backends/cpu/conv.h"
 
 #include "backends/cpu/lines.h"
+#include "src/core/memory.h"
 
 #include <string.h>
 
@@ -60,6 +61,7 @@ void nl_cpu_conv_plan(const struct nl_op_desc *desc, const struct nl_cpu_conv_wi
 {
     geometry(desc, conv);
     conv->from = desc->in[0].type;
+    conv->near = desc->near;
     conv->cell = wish->cell;
     conv->step = wish->step;
     conv->direct = conv->direct && conv->from == conv->cell && conv->channels % conv->step == 0;
@@ -208,6 +210,35 @@ void nl_cpu_conv_gather(const struct nl_cpu_conv *conv, const void *x, int64_t r
         gather_points(conv, x, corner, rows, depth_from, depth, to);
     else
         gather_taps(conv, x, corner, rows, depth_from / c, depth_to / c, to);
+}
+
+/* The next op starts where this one ends last, so that an output above SMALL is gone from the
+ * near caches before it is read: written past them, it spares them and the reading of its lines. */
+static bool streams(const struct nl_cpu_conv *conv, const struct nl_cpu_kernel *kernel,
+                    const struct nl_cpu_block *block)
+{
+    enum { SMALL = 1 << 18 };
+    const int64_t size = block->half ? 2 : 4;
+    return !conv->near && conv->rows * conv->filters * size > SMALL &&
+           block->columns == kernel->panel && block->ldy * size % NL_ALIGN == 0 &&
+           (uintptr_t)block->y % NL_ALIGN == 0;
+}
+
+void nl_cpu_conv_end(const struct nl_cpu_conv_job *job, const struct nl_cpu_kernel *kernel,
+                     int64_t row, int64_t column, struct nl_cpu_block *block)
+{
+    const nl_tensor *y = &job->args->out[0], *bias = &job->args->in[2],
+                    *residual = &job->args->in[3];
+    const int64_t size = (int64_t)nl_type_size(y->type);
+    block->half = y->type == NL_BF16;
+    block->ldy = job->y.ld;
+    block->y = (char *)y->data + (row * block->ldy + column) * size;
+    block->relu = job->relu;
+    block->stream = residual->data != y->data && streams(job->conv, kernel, block);
+    if (bias->rank) block->bias = (const float *)bias->data + column;
+    if (!residual->rank) return;
+    block->ld_residual = job->residual.ld;
+    block->residual = (const char *)residual->data + (row * block->ld_residual + column) * size;
 }
 
 /* BF16 goes through floats, a few columns at a time; `sums` are no rows of y then. */

@@ -19,6 +19,7 @@ struct nl_cpu_conv {
     int64_t x_stride[4];
     bool direct; /* rows of x are rows of the product */
     bool inside; /* no window hangs over an edge */
+    bool near;   /* y stays in a cache */
 
     int64_t tile_rows, tile_filters, chunk; /* chunk: depth of one product */
     int64_t row_tiles, filter_tiles;
@@ -68,6 +69,18 @@ struct nl_cpu_conv_wish nl_cpu_conv_packed_wish(const struct nl_cpu_kernel *kern
 void nl_cpu_conv_packed_run(struct nl_backend *be, const struct nl_cpu_conv *conv,
                             const struct nl_op_desc *desc, const struct nl_args *args,
                             const struct nl_cpu_kernel *kernel);
+
+/* Filters laid out in panels whose depth comes in runs of `run` elements, each made up to whole
+ * steps; w F32 [K,kt,kh,kw,C], run divides its depth. */
+nl_status nl_cpu_conv_packed_bytes(const struct nl_cpu_kernel *kernel, const nl_tensor *w,
+                                   int64_t run, size_t *bytes) NL_MUST_CHECK;
+void nl_cpu_conv_pack(const struct nl_backend *be, const struct nl_cpu_kernel *kernel,
+                      const nl_tensor *w, int64_t run, void *packed);
+
+/* Makes `block`, whose rows and columns are set, end in y from output `row` and filter `column` on,
+ * with bias, residual and ReLU. y and the residual have uniform rows; y has the kernel's type. */
+void nl_cpu_conv_end(const struct nl_cpu_conv_job *job, const struct nl_cpu_kernel *kernel,
+                     int64_t row, int64_t column, struct nl_cpu_block *block);
 
 /* y = act(sums + bias + residual) for a tile; sums [rows, ld] may be y's own rows. Other sums are
  * overwritten where y is BF16. */

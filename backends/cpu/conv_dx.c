@@ -1,5 +1,6 @@
 #include "backends/cpu/conv.h"
 #include "backends/cpu/panels.h"
+#include "backends/cpu/vector.h"
 #include "src/core/memory.h"
 #include "src/tensor/half.h"
 
@@ -154,6 +155,17 @@ struct packing {
     void *to;
 };
 
+/* Two filters whose sums are taken at once. */
+static void pack_pair(const struct packing *p, const float *from, int64_t width, uint16_t *to)
+{
+    enum { WIDEST = 64 };
+    const struct nl_cpu_vector *vector = nl_cpu_vector();
+    uint16_t rows[2][WIDEST];
+    for (int i = 0; i < 2; i++) vector->narrow(rows[i], from + i * p->w->stride[0], width);
+    vector->pair(to, rows[0], rows[1], width);
+    memset(to + 2 * width, 0, 2 * (size_t)(p->kernel->panel - width) * sizeof *to);
+}
+
 /* Steps of a panel for the filters of one tap, `width` channels from `from` on. */
 static void pack_tap(const struct packing *p, const float *from, int64_t width, int64_t depth,
                      void *panel)
@@ -168,6 +180,12 @@ static void pack_tap(const struct packing *p, const float *from, int64_t width, 
             continue;
         }
         uint16_t *to = panel;
+        if (depth % 2 == 0 && k + 1 < p->w->dim[0]) {
+            pack_pair(p, row, width, to + depth * columns);
+            k++;
+            depth++;
+            continue;
+        }
         for (int64_t c = 0; c < columns; c++)
             to[nl_cpu_kernel_at(p->kernel, depth, c)] = c < width ? nl_float_to_bf16(row[c]) : 0;
     }

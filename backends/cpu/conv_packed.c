@@ -1,15 +1,9 @@
 #include "backends/cpu/conv.h"
 #include "backends/cpu/kernel.h"
 #include "src/core/memory.h"
-#include "src/tensor/half.h"
 
 /* Convolution with kernels of our own: filters are packed once, bias, residual and ReLU are done
  * in registers. One kernel for each instruction set; the filters' panels differ between them. */
-
-static int64_t panels(const struct nl_op_desc *desc, const struct nl_cpu_kernel *kernel)
-{
-    return (desc->in[1].dim[0] + kernel->panel - 1) / kernel->panel;
-}
 
 /* Sizes by measurement: a gathered chunk stays in a second-level cache while all panels go by. */
 struct nl_cpu_conv_wish nl_cpu_conv_packed_wish(const struct nl_cpu_kernel *kernel)
@@ -31,13 +25,10 @@ static nl_status prepare_for(struct nl_backend *be, const struct nl_op_desc *des
 {
     const struct nl_cpu_conv_wish wish = nl_cpu_conv_packed_wish(kernel);
     struct nl_cpu_conv *conv = NULL;
-    size_t cells;
     NL_TRY(nl_calloc(1, sizeof *conv, &conv));
     *prepared = conv;
     nl_cpu_conv_plan(desc, &wish, conv);
-    NL_TRY(nl_size_mul((size_t)(panels(desc, kernel) * kernel->panel),
-                       (size_t)nl_cpu_kernel_depth(kernel, conv->depth), &cells));
-    NL_TRY(nl_size_mul(cells, nl_type_size(kernel->type), &need->packed));
+    NL_TRY(nl_cpu_conv_packed_bytes(kernel, &desc->in[1], conv->depth, &need->packed));
     return nl_cpu_slices(be, nl_align_up(conv->gather_bytes) + conv->sum_bytes, &need->workspace);
 }
 
@@ -45,48 +36,6 @@ static void drop(struct nl_backend *be, void *prepared)
 {
     (void)be;
     nl_free(prepared);
-}
-
-struct packing {
-    const struct nl_cpu_kernel *kernel;
-    const float *from;
-    void *to;
-    int64_t filters, depth;
-};
-
-static void pack_panel(const void *job, int64_t number, void *scratch)
-{
-    const struct packing *p = job;
-    const int64_t panel = p->kernel->panel, first = number * panel, there = p->filters - first;
-    const int64_t depth = nl_cpu_kernel_depth(p->kernel, p->depth);
-    const float *const from = p->from + first * p->depth;
-    (void)scratch;
-    if (p->kernel->type == NL_BF16) {
-        uint16_t *to = (uint16_t *)p->to + first * depth;
-        for (int64_t d = 0; d < depth; d++)
-            for (int64_t k = 0; k < panel; k++)
-                to[nl_cpu_kernel_at(p->kernel, d, k)] =
-                    k < there && d < p->depth ? nl_float_to_bf16(from[k * p->depth + d]) : 0;
-        return;
-    }
-    float *to = (float *)p->to + first * depth;
-    for (int64_t d = 0; d < depth; d++)
-        for (int64_t k = 0; k < panel; k++)
-            to[d * panel + k] = k < there ? from[k * p->depth + d] : 0;
-}
-
-static nl_status pack_for(struct nl_backend *be, const struct nl_op_desc *desc,
-                          const struct nl_args *args, const struct nl_cpu_kernel *kernel,
-                          void *packed)
-{
-    const nl_tensor *w = &desc->in[1];
-    const struct packing job = {.kernel = kernel,
-                                .from = args->in[1].data,
-                                .to = packed,
-                                .filters = w->dim[0],
-                                .depth = nl_tensor_count(w) / w->dim[0]};
-    nl_cpu_for_tiles(be, panels(desc, kernel), pack_panel, &job, NULL, 0);
-    return NL_OK;
 }
 
 /* One tile of a run. */
@@ -105,37 +54,10 @@ struct chunk {
     const void *a; /* of the tile's first row */
 };
 
-/* The next op starts where this one ends last, so that an output above SMALL is gone from the
- * near caches before it is read: written past them, it spares them and the reading of its lines. */
-static bool streams(const struct tile *t, const struct nl_cpu_block *block)
-{
-    enum { SMALL = 1 << 18 };
-    const int64_t size = block->half ? 2 : 4;
-    return t->job->conv->rows * t->job->conv->filters * size > SMALL &&
-           block->columns == t->kernel->panel && block->ldy * size % NL_ALIGN == 0 &&
-           (uintptr_t)block->y % NL_ALIGN == 0;
-}
-
 /* Element `at` of memory of `type`. */
-static void *element(const void *memory, nl_type type, int64_t at)
+static const void *element(const void *memory, nl_type type, int64_t at)
 {
-    return (char *)(uintptr_t)memory + at * (int64_t)nl_type_size(type);
-}
-
-/* The last chunk of rows from `row` of y goes there, finished. */
-static void send_to_y(const struct tile *t, int64_t row, int64_t column, struct nl_cpu_block *block)
-{
-    const struct nl_args *args = t->job->args;
-    const nl_tensor *y = &args->out[0], *bias = &args->in[2], *residual = &args->in[3];
-    block->half = y->type == NL_BF16;
-    block->ldy = t->job->y.ld;
-    block->y = element(y->data, y->type, row * block->ldy + column);
-    block->relu = t->job->relu;
-    block->stream = streams(t, block);
-    if (bias->rank) block->bias = (const float *)bias->data + column;
-    if (!residual->rank) return;
-    block->ld_residual = t->job->residual.ld;
-    block->residual = element(residual->data, y->type, row * block->ld_residual + column);
+    return (const char *)memory + at * (int64_t)nl_type_size(type);
 }
 
 /* Some rows of the tile with the panel at filter `filter` of it. */
@@ -159,7 +81,7 @@ static void multiply(const struct tile *t, const struct chunk *chunk, int64_t ro
         .y = sums,
         .ldy = ld};
     if (chunk->from + chunk->depth == conv->depth && t->in_place)
-        send_to_y(t, t->row + row, column, &block);
+        nl_cpu_conv_end(t->job, t->kernel, t->row + row, column, &block);
     t->kernel->run(&block);
 }
 
@@ -246,8 +168,10 @@ void nl_cpu_conv_packed_run(struct nl_backend *be, const struct nl_cpu_conv *con
                                 const struct nl_op_desc *desc, const struct nl_args *args,         \
                                 void *packed)                                                      \
     {                                                                                              \
-        (void)prepared;                                                                            \
-        return pack_for(be, desc, args, nl_cpu_kernel_##set(), packed);                            \
+        (void)desc;                                                                                \
+        nl_cpu_conv_pack(be, nl_cpu_kernel_##set(), &args->in[1],                                  \
+                         ((const struct nl_cpu_conv *)prepared)->depth, packed);                   \
+        return NL_OK;                                                                              \
     }                                                                                              \
     static nl_status run_##set(struct nl_backend *be, const void *prepared,                        \
                                const struct nl_op_desc *desc, const struct nl_args *args)          \
@@ -256,6 +180,7 @@ void nl_cpu_conv_packed_run(struct nl_backend *be, const struct nl_cpu_conv *con
         return NL_OK;                                                                              \
     }                                                                                              \
     const struct nl_impl nl_cpu_conv_##set = {.name = #set,                                        \
+                                              .framewise = true,                                   \
                                               .can = can_##set,                                    \
                                               .prepare = prepare_##set,                            \
                                               .pack = pack_##set,                                  \

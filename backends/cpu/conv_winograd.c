@@ -27,11 +27,12 @@ static const float zeros[MOST]; /* a row beyond the edge */
 struct winograd {
     const struct nl_cpu_kernel *kernel;
     const struct nl_cpu_winograd *transform;
-    bool dx;
+    bool dx, half, pairs; /* x and y are BF16, which direct kernels multiply in pairs */
     int64_t frames, in_h, in_w, out_h, out_w, down, across, tiles; /* tiles: of all frames */
     int64_t channels, filters, pad_h, pad_w;
     int64_t block; /* tiles of one */
-    bool shared;
+    bool shared, near;
+    int64_t repeat;
     int64_t step_in, step_out; /* floats from one place to the next */
 };
 
@@ -61,6 +62,11 @@ static struct winograd winograd_of(const struct nl_op_desc *desc)
     struct winograd w = {.kernel = nl_cpu_kernel_best(),
                          .transform = nl_cpu_winograd(),
                          .dx = dx,
+                         .half = in->type == NL_BF16,
+                         .pairs = nl_cpu_kernel_for(in->type) &&
+                                  nl_cpu_kernel_for(in->type)->type == NL_BF16,
+                         .near = desc->near,
+                         .repeat = at_least_1(desc->repeat),
                          .frames = out->dim[0] * out->dim[1],
                          .in_h = in->dim[2],
                          .in_w = in->dim[3],
@@ -98,10 +104,11 @@ static bool fits(const struct nl_op_desc *desc, nl_reason *why)
 static bool pays(const struct winograd *w, nl_reason *why)
 {
     enum { FETCH = 47, TRANSFORM = 3 };
-    const double tiles = (double)w->tiles, rows = (double)(w->frames * w->out_h * w->out_w);
+    const double tiles = (double)(w->repeat * w->tiles);
+    const double rows = (double)(w->repeat * w->frames * w->out_h * w->out_w);
     const double ends = 1 / (double)w->channels + 1 / (double)w->filters;
     const double here = PLACES * (tiles * (1 + TRANSFORM * ends) + FETCH),
-                 direct = 9 * (rows + FETCH);
+                 direct = 9 * (rows + FETCH) / (w->pairs ? 2 : 1);
     if (here < direct) return true;
     return nl_decline(why, "cost %.0f against %.0f directly", here, direct);
 }
@@ -109,7 +116,7 @@ static bool pays(const struct winograd *w, nl_reason *why)
 static bool can(const struct nl_backend *be, const struct nl_op_desc *desc, nl_reason *why)
 {
     if (!nl_cpu_kernel_best()) return nl_decline(why, "the processor has neither AVX2 nor AVX-512");
-    if (!nl_cpu_can(be, desc, why) || !fits(desc, why)) return false;
+    if (!nl_cpu_can_half(be, desc, why) || !fits(desc, why)) return false;
     const struct winograd w = winograd_of(desc);
     return pays(&w, why);
 }
@@ -237,10 +244,11 @@ static struct spot spot_of(const struct run_of *r, int64_t tile)
                          place % w->across * NL_WINOGRAD_OUT};
 }
 
-static float *row_of(const nl_tensor *t, const struct spot *s, int64_t h, int64_t w)
+static void *row_of(const nl_tensor *t, const struct spot *s, int64_t h, int64_t w)
 {
-    return (float *)t->data + s->n * t->stride[0] + s->t * t->stride[1] + h * t->stride[2] +
-           w * t->stride[3];
+    const int64_t at =
+        s->n * t->stride[0] + s->t * t->stride[1] + h * t->stride[2] + w * t->stride[3];
+    return (char *)t->data + at * (int64_t)nl_type_size(t->type);
 }
 
 /* Asks for what the next tile of a line has and this one has not: nothing else foresees it. */
@@ -248,12 +256,13 @@ static void foresee(const struct run_of *r, const struct spot *s)
 {
     const struct winograd *w = r->w;
     const nl_tensor *x = &r->args->in[0];
+    const int64_t bytes = w->channels * (int64_t)nl_type_size(x->type);
     for (int i = 0; i < NL_WINOGRAD_IN; i++) {
         const int64_t h = s->h - w->pad_h + i, v = s->w - w->pad_w + NL_WINOGRAD_IN;
         if (h < 0 || h >= w->in_h) continue;
         for (int64_t j = v; j < nl_cpu_least(v + NL_WINOGRAD_OUT, w->in_w); j++)
-            for (int64_t c = 0; c < w->channels; c += LINE)
-                __builtin_prefetch(row_of(x, s, h, j) + c);
+            for (int64_t at = 0; at < bytes; at += NL_ALIGN)
+                __builtin_prefetch((const char *)row_of(x, s, h, j) + at);
     }
 }
 
@@ -262,7 +271,7 @@ static void transform_in(const struct run_of *r, int64_t first, int64_t i, float
     const struct winograd *w = r->w;
     const nl_tensor *x = &r->args->in[0];
     const struct spot s = spot_of(r, first + i);
-    const float *rows[PLACES];
+    const void *rows[PLACES];
     foresee(r, &s);
     for (int p = 0; p < PLACES; p++) {
         const int64_t h = s.h - w->pad_h + p / NL_WINOGRAD_IN,
@@ -270,7 +279,7 @@ static void transform_in(const struct run_of *r, int64_t first, int64_t i, float
         const bool inside = h >= 0 && h < w->in_h && v >= 0 && v < w->in_w;
         rows[p] = inside ? row_of(x, &s, h, v) : zeros;
     }
-    w->transform->input(rows, block + i * w->channels, w->step_in, w->channels);
+    w->transform->input(rows, w->half, block + i * w->channels, w->step_in, w->channels);
 }
 
 static void transform_out(const struct run_of *r, int64_t first, int64_t i, const float *block)
@@ -278,7 +287,7 @@ static void transform_out(const struct run_of *r, int64_t first, int64_t i, cons
     const struct winograd *w = r->w;
     const nl_tensor *y = &r->args->out[0], *residual = &r->args->in[3];
     const struct spot s = spot_of(r, first + i);
-    struct nl_cpu_winograd_end end = {.relu = r->relu, .stream = r->stream};
+    struct nl_cpu_winograd_end end = {.half = w->half, .relu = r->relu, .stream = r->stream};
     if (!w->dx && r->args->in[2].rank) end.bias = r->args->in[2].data;
     for (int p = 0; p < 16; p++) {
         const int64_t h = s.h + p / NL_WINOGRAD_OUT, v = s.w + p % NL_WINOGRAD_OUT;
@@ -358,9 +367,10 @@ static void run_shared(struct nl_backend *be, struct run_of *r)
 
 static bool is_aligned(const nl_tensor *y)
 {
-    enum { QUAD = 4 };
-    bool all = (uintptr_t)y->data % (QUAD * sizeof(float)) == 0;
-    for (int i = 0; i < 4; i++) all = all && y->stride[i] % QUAD == 0;
+    enum { QUAD = 16 };
+    const int64_t each = QUAD / (int64_t)nl_type_size(y->type);
+    bool all = (uintptr_t)y->data % QUAD == 0;
+    for (int i = 0; i < 4; i++) all = all && y->stride[i] % each == 0;
     return all;
 }
 
@@ -369,7 +379,8 @@ static nl_status run(struct nl_backend *be, const void *prepared, const struct n
 {
     const struct winograd *w = prepared;
     struct run_of r = {.w = w, .args = args, .relu = !w->dx && desc->attr.conv.relu};
-    r.stream = w->frames * w->out_h * w->out_w * w->filters > SMALL && is_aligned(&args->out[0]);
+    r.stream = !w->near && !w->half && w->frames * w->out_h * w->out_w * w->filters > SMALL &&
+               is_aligned(&args->out[0]);
     if (w->shared) {
         r.shared = args->workspace;
         run_shared(be, &r);
@@ -379,5 +390,10 @@ static nl_status run(struct nl_backend *be, const void *prepared, const struct n
     return NL_OK;
 }
 
-const struct nl_impl nl_cpu_conv_winograd = {
-    .name = "winograd", .can = can, .prepare = prepare, .pack = pack, .run = run, .drop = drop};
+const struct nl_impl nl_cpu_conv_winograd = {.name = "winograd",
+                                             .framewise = true,
+                                             .can = can,
+                                             .prepare = prepare,
+                                             .pack = pack,
+                                             .run = run,
+                                             .drop = drop};

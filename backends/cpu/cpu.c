@@ -4,6 +4,8 @@
 #include "backends/cpu/multiply.h"
 #include "src/core/memory.h"
 
+#include <immintrin.h>
+
 static bool can(const struct nl_op_desc *desc, bool half, nl_reason *why)
 {
     for (int i = 0; i < NL_MAX_IN + NL_MAX_OUT; i++) {
@@ -39,7 +41,8 @@ nl_status nl_cpu_rows_prepare(struct nl_backend *be, const struct nl_op_desc *de
     return nl_cpu_slices(be, nl_cpu_room(x->dim[x->rank - 1]), &need->workspace);
 }
 
-/* Tiles are handed out as threads become free; which thread takes one changes no sum. */
+/* Tiles are handed out as threads become free; which thread takes one changes no sum. What was
+ * written past the caches is fenced once at the end, since a fence waits for memory. */
 void nl_cpu_for_tiles(const struct nl_backend *be, int64_t count, nl_cpu_tile_fn *tile,
                       const void *job, void *workspace, size_t slice)
 {
@@ -54,6 +57,22 @@ void nl_cpu_for_tiles(const struct nl_backend *be, int64_t count, nl_cpu_tile_fn
             i = taken++;
             if (i >= count) break;
             tile(job, i, scratch);
+        }
+        _mm_sfence();
+    }
+}
+
+void nl_cpu_spread(struct nl_backend *be, int64_t count, nl_lane_fn *fn, void *job)
+{
+    int64_t taken = 0;
+#pragma omp parallel for num_threads(be->threads) schedule(static, 1)
+    for (int lane = 0; lane < be->threads; lane++) {
+        for (;;) {
+            int64_t i;
+#pragma omp atomic capture
+            i = taken++;
+            if (i >= count) break;
+            fn(job, i, lane);
         }
     }
 }
@@ -93,6 +112,7 @@ static nl_status open_cpu(struct nl_backend *be)
     static const struct nl_impl *const op##_list[] = {&op, NULL}
 #define ROWS(op)                                                                                   \
     static const struct nl_impl op = {.name = "rows",                                              \
+                                      .framewise = true,                                           \
                                       .can = nl_cpu_can_half,                                      \
                                       .prepare = nl_cpu_rows_prepare,                              \
                                       .run = nl_cpu_##op};                                         \
@@ -113,6 +133,7 @@ PLAIN(accumulate);
 /* The plain ones decline what training adds. */
 #define POOL(op)                                                                                   \
     static const struct nl_impl op = {.name = "rows",                                              \
+                                      .framewise = true,                                           \
                                       .can = nl_cpu_can_half,                                      \
                                       .prepare = nl_cpu_pool_prepare,                              \
                                       .run = nl_cpu_##op}
@@ -120,8 +141,11 @@ POOL(max_pool);
 POOL(avg_pool);
 static const struct nl_impl *const avg_pool_list[] = {&avg_pool, NULL};
 static const struct nl_impl *const max_pool_list[] = {&max_pool, &nl_cpu_max_pool_index, NULL};
-static const struct nl_impl affine = {
-    .name = "rows", .can = nl_cpu_can_half, .prepare = nl_cpu_rows_prepare, .run = nl_cpu_affine};
+static const struct nl_impl affine = {.name = "rows",
+                                      .framewise = true,
+                                      .can = nl_cpu_can_half,
+                                      .prepare = nl_cpu_rows_prepare,
+                                      .run = nl_cpu_affine};
 static const struct nl_impl *const affine_list[] = {&affine, &nl_cpu_affine_centred, NULL};
 static const struct nl_impl *const cast_list[] = {&nl_cpu_cast, NULL};
 static const struct nl_impl *const affine_dab_list[] = {&nl_cpu_affine_dab, NULL};
@@ -136,9 +160,13 @@ static const struct nl_impl *const pairwise_dx_list[] = {&nl_cpu_pairwise_dx_sor
                                                          NULL};
 static const struct nl_impl *const pool_dx_list[] = {&nl_cpu_pool_dx, NULL};
 
-static const struct nl_impl *const conv_list[] = {&nl_cpu_conv_avx512bf16, &nl_cpu_conv_winograd,
-                                                  &nl_cpu_conv_avx512,     &nl_cpu_conv_avx2,
-                                                  &nl_cpu_conv_blas,       NULL};
+static const struct nl_impl *const conv_list[] = {&nl_cpu_conv_lines,
+                                                  &nl_cpu_conv_winograd,
+                                                  &nl_cpu_conv_avx512bf16,
+                                                  &nl_cpu_conv_avx512,
+                                                  &nl_cpu_conv_avx2,
+                                                  &nl_cpu_conv_blas,
+                                                  NULL};
 static const struct nl_impl *const conv_dx_list[] = {&nl_cpu_conv_winograd, &nl_cpu_conv_dx, NULL};
 static const struct nl_impl *const conv_dw_list[] = {&nl_cpu_conv_dw, NULL};
 static const struct nl_impl *const square_sum_list[] = {&nl_cpu_square_sum, NULL};
@@ -207,6 +235,7 @@ const struct nl_backend_ops nl_backend_cpu = {
     .next = &nl_backend_ref,
     .automatic = true,
     .open = open_cpu,
+    .spread = nl_cpu_spread,
     .emulates = emulates,
     .impls = impls,
     .n_impls = (int)NL_COUNT(impls),

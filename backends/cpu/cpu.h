@@ -39,8 +39,8 @@ extern const struct nl_impl nl_cpu_cast, nl_cpu_affine_centred, nl_cpu_affine_da
     nl_cpu_pairwise_dx_reassociated, nl_cpu_pairwise_dx, nl_cpu_pool_dx, nl_cpu_conv_dx,
     nl_cpu_conv_dw, nl_cpu_square_sum;
 
-extern const struct nl_impl nl_cpu_conv_avx512bf16, nl_cpu_conv_winograd, nl_cpu_conv_avx512,
-    nl_cpu_conv_avx2, nl_cpu_conv_blas, nl_cpu_product, nl_cpu_pairwise_sorted,
+extern const struct nl_impl nl_cpu_conv_lines, nl_cpu_conv_avx512bf16, nl_cpu_conv_winograd,
+    nl_cpu_conv_avx512, nl_cpu_conv_avx2, nl_cpu_conv_blas, nl_cpu_product, nl_cpu_pairwise_sorted,
     nl_cpu_pairwise_reassociated, nl_cpu_pairwise_packed, nl_cpu_pairwise_tiled,
     nl_cpu_pairwise_sorted_forced, nl_cpu_pairwise_reassociated_forced;
 
@@ -57,6 +57,9 @@ extern const struct nl_impl nl_cpu_product_widened, nl_cpu_pairwise_half,
 typedef void nl_cpu_tile_fn(const void *job, int64_t tile, void *scratch);
 void nl_cpu_for_tiles(const struct nl_backend *be, int64_t count, nl_cpu_tile_fn *tile,
                       const void *job, void *workspace, size_t slice);
+
+/* For struct nl_backend_ops. */
+void nl_cpu_spread(struct nl_backend *be, int64_t count, nl_lane_fn *fn, void *job);
 
 /* Workspace of nl_cpu_for_tiles: `slice` bytes, rounded up, for each thread. */
 nl_status nl_cpu_slices(const struct nl_backend *be, size_t slice, size_t *bytes) NL_MUST_CHECK;

@@ -11,10 +11,13 @@
 
 /* y[r,c] = act(sums[r,c] + sum_d a[r,d] panel[d,c] + bias[c] + residual[r,c])
  * a and panel have the kernel's type; residual and y are F32, or BF16 with `half`, which kernels for
- * BF16 know. */
+ * BF16 know. Where the depth of a row lies in runs, run i is `depth` elements from a + runs[i] on,
+ * and the panel has them one behind the other. */
 struct nl_cpu_block {
     int64_t rows, columns, depth; /* columns: at most a panel */
     const void *a, *panel;
+    const int64_t *runs; /* NULL: one, at a */
+    int64_t n_runs;
     const float *sums, *bias; /* each may be NULL, as residual; y may be sums or residual */
     const void *residual;
     void *y;

@@ -44,18 +44,23 @@ INLINE void add_row(struct sums *sum, const float *const *base, int64_t lda, int
 INLINE void multiply(const struct nl_cpu_block *b, const float *a, int64_t lda, int64_t step,
                      int rows, struct sums *sum)
 {
+    const int64_t one[] = {0}, *const runs = b->runs ? b->runs : one;
+    const int64_t n_runs = b->runs ? b->n_runs : 1;
     const float *panel = b->panel;
-    const float *base[] = {a, a + (rows > 3 ? 3 * lda : 0)};
-    for (int64_t d = b->depth; d > 0; d--, panel += panel_width) {
-        const struct sums filters = {_mm256_load_ps(panel), _mm256_load_ps(panel + lanes)};
-        add_row(sum, base, lda, 0, rows, filters);
-        add_row(sum, base, lda, 1, rows, filters);
-        add_row(sum, base, lda, 2, rows, filters);
-        add_row(sum, base, lda, 3, rows, filters);
-        add_row(sum, base, lda, 4, rows, filters);
-        add_row(sum, base, lda, 5, rows, filters);
-        base[0] += step;
-        base[1] += step;
+    for (int64_t run = 0; run < n_runs; run++) {
+        const float *const from = a + runs[run];
+        const float *base[] = {from, from + (rows > 3 ? 3 * lda : 0)};
+        for (int64_t d = b->depth; d > 0; d--, panel += panel_width) {
+            const struct sums filters = {_mm256_load_ps(panel), _mm256_load_ps(panel + lanes)};
+            add_row(sum, base, lda, 0, rows, filters);
+            add_row(sum, base, lda, 1, rows, filters);
+            add_row(sum, base, lda, 2, rows, filters);
+            add_row(sum, base, lda, 3, rows, filters);
+            add_row(sum, base, lda, 4, rows, filters);
+            add_row(sum, base, lda, 5, rows, filters);
+            base[0] += step;
+            base[1] += step;
+        }
     }
 }
 
@@ -157,7 +162,6 @@ static AVX2 void run(const struct nl_cpu_block *b)
         row += 3;
     }
     for (; row < b->rows; row++) rows_from(b, on, row, 1);
-    if (b->stream) _mm_sfence(); /* other threads read y next */
 }
 
 const struct nl_cpu_kernel *nl_cpu_kernel_avx2(void)

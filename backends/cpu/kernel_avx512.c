@@ -43,30 +43,36 @@ INLINE void add_row(struct sums *sum, const float *const *base, int64_t lda, int
 INLINE void multiply(const struct nl_cpu_block *b, const float *a, int64_t lda, int64_t step,
                      int rows, struct sums *sum)
 {
+    const int64_t one[] = {0}, *const runs = b->runs ? b->runs : one;
+    const int64_t n_runs = b->runs ? b->n_runs : 1;
     const float *panel = b->panel;
-    const float *base[] = {a, a + (rows > 3 ? 3 * lda : 0), a + (rows > 6 ? 6 * lda : 0),
-                           a + (rows > 9 ? 9 * lda : 0), a + (rows > 12 ? 12 * lda : 0)};
-    for (int64_t d = b->depth; d > 0; d--, panel += panel_width) {
-        const struct sums filters = {_mm512_load_ps(panel), _mm512_load_ps(panel + lanes)};
-        add_row(sum, base, lda, 0, rows, filters);
-        add_row(sum, base, lda, 1, rows, filters);
-        add_row(sum, base, lda, 2, rows, filters);
-        add_row(sum, base, lda, 3, rows, filters);
-        add_row(sum, base, lda, 4, rows, filters);
-        add_row(sum, base, lda, 5, rows, filters);
-        add_row(sum, base, lda, 6, rows, filters);
-        add_row(sum, base, lda, 7, rows, filters);
-        add_row(sum, base, lda, 8, rows, filters);
-        add_row(sum, base, lda, 9, rows, filters);
-        add_row(sum, base, lda, 10, rows, filters);
-        add_row(sum, base, lda, 11, rows, filters);
-        add_row(sum, base, lda, 12, rows, filters);
-        add_row(sum, base, lda, 13, rows, filters);
-        base[0] += step;
-        base[1] += step;
-        base[2] += step;
-        base[3] += step;
-        base[4] += step;
+    for (int64_t run = 0; run < n_runs; run++) {
+        const float *const from = a + runs[run];
+        const float *base[] = {from, from + (rows > 3 ? 3 * lda : 0),
+                               from + (rows > 6 ? 6 * lda : 0), from + (rows > 9 ? 9 * lda : 0),
+                               from + (rows > 12 ? 12 * lda : 0)};
+        for (int64_t d = b->depth; d > 0; d--, panel += panel_width) {
+            const struct sums filters = {_mm512_load_ps(panel), _mm512_load_ps(panel + lanes)};
+            add_row(sum, base, lda, 0, rows, filters);
+            add_row(sum, base, lda, 1, rows, filters);
+            add_row(sum, base, lda, 2, rows, filters);
+            add_row(sum, base, lda, 3, rows, filters);
+            add_row(sum, base, lda, 4, rows, filters);
+            add_row(sum, base, lda, 5, rows, filters);
+            add_row(sum, base, lda, 6, rows, filters);
+            add_row(sum, base, lda, 7, rows, filters);
+            add_row(sum, base, lda, 8, rows, filters);
+            add_row(sum, base, lda, 9, rows, filters);
+            add_row(sum, base, lda, 10, rows, filters);
+            add_row(sum, base, lda, 11, rows, filters);
+            add_row(sum, base, lda, 12, rows, filters);
+            add_row(sum, base, lda, 13, rows, filters);
+            base[0] += step;
+            base[1] += step;
+            base[2] += step;
+            base[3] += step;
+            base[4] += step;
+        }
     }
 }
 
@@ -190,7 +196,6 @@ static AVX512 void run(const struct nl_cpu_block *b)
         row += 4;
     }
     for (; row < b->rows; row++) rows_from(b, on, row, 1);
-    if (b->stream) _mm_sfence(); /* other threads read y next */
 }
 
 const struct nl_cpu_kernel *nl_cpu_kernel_avx512(void)

@@ -124,8 +124,11 @@ static nl_status cast_run(struct nl_backend *be, const void *prepared,
     return NL_OK;
 }
 
-const struct nl_impl nl_cpu_cast = {
-    .name = "rows", .can = nl_cpu_can_half, .prepare = cast_prepare, .run = cast_run};
+const struct nl_impl nl_cpu_cast = {.framewise = true,
+                                    .name = "rows",
+                                    .can = nl_cpu_can_half,
+                                    .prepare = cast_prepare,
+                                    .run = cast_run};
 
 static void map_tile(const void *job, int64_t tile, void *scratch)
 {

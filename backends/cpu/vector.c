@@ -62,6 +62,11 @@ static void largest_of_half_sse2(uint16_t *y, const uint16_t *const *rows, int64
     largest_of_half(y, rows, count, n);
 }
 
+static void turn_sse2(int32_t *y, int64_t step, const int32_t *x)
+{
+    turn(y, step, x);
+}
+
 static const struct nl_cpu_vector sse2 = {
     .name = "sse2",
     .combine = combine_sse2,
@@ -75,6 +80,7 @@ static const struct nl_cpu_vector sse2 = {
     .widen = widen_sse2,
     .narrow = narrow_sse2,
     .pair = pair_sse2,
+    .turn = turn_sse2,
     .affinity = affinity_sse2,
 };
 
@@ -142,6 +148,11 @@ static AVX2 void largest_of_half_avx2(uint16_t *y, const uint16_t *const *rows, 
     largest_of_half(y, rows, count, n);
 }
 
+static AVX2 void turn_avx2(int32_t *y, int64_t step, const int32_t *x)
+{
+    turn(y, step, x);
+}
+
 static const struct nl_cpu_vector avx2 = {
     .name = "avx2",
     .combine = combine_avx2,
@@ -155,6 +166,7 @@ static const struct nl_cpu_vector avx2 = {
     .widen = widen_avx2,
     .narrow = narrow_avx2,
     .pair = pair_avx2,
+    .turn = turn_avx2,
     .affinity = affinity_avx2,
 };
 
@@ -223,6 +235,11 @@ static AVX512 void largest_of_half_avx512(uint16_t *y, const uint16_t *const *ro
     largest_of_half(y, rows, count, n);
 }
 
+static AVX512 void turn_avx512(int32_t *y, int64_t step, const int32_t *x)
+{
+    turn(y, step, x);
+}
+
 static const struct nl_cpu_vector avx512 = {
     .name = "avx512",
     .combine = combine_avx512,
@@ -236,6 +253,7 @@ static const struct nl_cpu_vector avx512 = {
     .widen = widen_avx512,
     .narrow = narrow_avx512,
     .pair = pair_avx512,
+    .turn = turn_avx512,
     .affinity = affinity_avx512,
 };
 

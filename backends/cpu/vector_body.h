@@ -8,6 +8,7 @@
 #include "src/tensor/half.h"
 
 #include <math.h>
+#include <string.h>
 
 #define NL_BODY static inline __attribute__((always_inline))
 
@@ -158,6 +159,36 @@ NL_BODY void pair(uint16_t *restrict y, const uint16_t *restrict a, const uint16
         y[2 * i] = a[i];
         y[2 * i + 1] = b[i];
     }
+}
+
+/* Sixteen numbers; split into what the instruction set has. */
+typedef int32_t nl_sixteen __attribute__((vector_size(16 * sizeof(int32_t))));
+
+/* Rows `apart` from each other trade the halves of their 2 x 2 squares of `apart` by `apart`. */
+NL_BODY void trade(nl_sixteen *row, int apart)
+{
+    nl_sixteen low, high;
+    for (int i = 0; i < 16; i++) {
+        low[i] = i & apart ? 16 + (i ^ apart) : i;
+        high[i] = i & apart ? 16 + i : i | apart;
+    }
+    for (int i = 0; i < 16; i++) {
+        if (i & apart) continue;
+        const nl_sixteen a = row[i], b = row[i + apart];
+        row[i] = __builtin_shuffle(a, b, low);
+        row[i + apart] = __builtin_shuffle(a, b, high);
+    }
+}
+
+NL_BODY void turn(int32_t *y, int64_t step, const int32_t *x)
+{
+    nl_sixteen row[16];
+    memcpy(row, x, sizeof row);
+    trade(row, 1);
+    trade(row, 2);
+    trade(row, 4);
+    trade(row, 8);
+    for (int i = 0; i < 16; i++) memcpy(y + i * step, &row[i], sizeof row[i]);
 }
 
 NL_BODY float affinity(float *y, const float *x, nl_affinity f, float shift, int64_t n)

@@ -27,6 +27,8 @@ enum { HALF = LANES / 2 };
 typedef float narrow __attribute__((vector_size(HALF * sizeof(float))));
 typedef double wide __attribute__((vector_size(HALF * sizeof(double))));
 typedef int32_t ints __attribute__((vector_size(LANES * sizeof(int32_t))));
+typedef uint32_t words __attribute__((vector_size(LANES * sizeof(uint32_t))));
+typedef uint16_t halves __attribute__((vector_size(LANES * sizeof(uint16_t))));
 
 BODY get(vec *v, const float *from)
 {
@@ -36,6 +38,34 @@ BODY get(vec *v, const float *from)
 BODY put(float *to, const vec *v)
 {
     memcpy(to, v, sizeof *v);
+}
+
+/* Element `at` of F32 or BF16. */
+static inline __attribute__((always_inline)) void *element(const void *memory, bool half,
+                                                           int64_t at)
+{
+    return (char *)(uintptr_t)memory + at * (int64_t)(half ? sizeof(uint16_t) : sizeof(float));
+}
+
+BODY get_as(vec *v, const void *from, bool half)
+{
+    halves read;
+    if (!half) {
+        get(v, from);
+        return;
+    }
+    memcpy(&read, from, sizeof read);
+    *v = (vec)(__builtin_convertvector(read, words) << 16);
+}
+
+/* Rounded to nearest, ties to even; NaN stays NaN. */
+BODY put_half(uint16_t *to, const vec *v)
+{
+    const words bits = (words)*v, rounded = bits + 0x7FFF + (bits >> 16 & 1);
+    const words nan = (words)((bits & 0x7FFFFFFF) > 0x7F800000);
+    const halves made =
+        __builtin_convertvector(((rounded & ~nan) | ((bits | 0x400000) & nan)) >> 16, halves);
+    memcpy(to, &made, sizeof made);
 }
 
 /* Six numbers `step` apart to six that are as far apart. */
@@ -66,19 +96,33 @@ BODY output_line(const vec *m, vec *y, int64_t step)
     y[3 * step] = a3 * minus_a + b3 * minus_b + m[5 * step];
 }
 
-BODY input_body(const float *const *rows, float *to, int64_t step, int64_t channels)
+BODY input_body(const void *const *rows, bool half, float *to, int64_t step, int64_t channels)
 {
     for (int64_t c = 0; c < channels; c += LANES) {
         vec d[IN * IN], v[IN * IN];
-        for (int64_t i = 0; i < PLACES; i++) get(&d[i], rows[i] + c);
+        for (int64_t i = 0; i < PLACES; i++) get_as(&d[i], element(rows[i], half, c), half);
         for (int64_t i = 0; i < IN; i++) input_line(d + i, v + i, IN);
         for (int64_t i = 0; i < IN; i++) input_line(v + IN * i, d + IN * i, 1);
         for (int64_t i = 0; i < PLACES; i++) put(to + i * step + c, &d[i]);
     }
 }
 
+BODY store(void *y, const vec *v, bool half, bool stream)
+{
+    enum { QUAD = 16 };
+    vec whole = *v;
+    if (half) put_half((uint16_t *)&whole, v);
+    const int64_t bytes = half ? sizeof(halves) : sizeof(vec);
+    for (int64_t i = 0; stream && i < bytes; i += QUAD) {
+        __m128 part;
+        memcpy(&part, (const char *)&whole + i, sizeof part);
+        _mm_stream_ps((float *)(void *)((char *)y + i), part);
+    }
+    if (!stream) memcpy(y, &whole, (size_t)bytes);
+}
+
 /* Adds bias and residual to one output, sets what is below `floor` to it, and stores it. */
-BODY finish(const struct nl_cpu_winograd_end *end, int64_t i, int64_t k, vec *y)
+BODY finish(const struct nl_cpu_winograd_end *end, bool half, int64_t i, int64_t k, vec *y)
 {
     vec more;
     if (!end->y[i]) return;
@@ -87,22 +131,14 @@ BODY finish(const struct nl_cpu_winograd_end *end, int64_t i, int64_t k, vec *y)
         *y += more;
     }
     if (end->residual[i]) {
-        get(&more, end->residual[i] + k);
+        get_as(&more, element(end->residual[i], half, k), half);
         *y += more;
     }
     if (end->relu) *y = (vec)((ints)*y & ~(*y < 0)); /* NaN stays */
-    if (!end->stream) {
-        put(end->y[i] + k, y);
-        return;
-    }
-    for (int64_t c = 0; c < LANES; c += 4) {
-        __m128 part;
-        memcpy(&part, (const float *)y + c, sizeof part);
-        _mm_stream_ps(end->y[i] + k + c, part);
-    }
+    store(element(end->y[i], half, k), y, half, end->stream);
 }
 
-BODY output_body(const float *from, int64_t step, const struct nl_cpu_winograd_end *end,
+BODY output_body(const float *from, int64_t step, const struct nl_cpu_winograd_end *end, bool half,
                  int64_t filters)
 {
     for (int64_t k = 0; k < filters; k += LANES) {
@@ -111,9 +147,8 @@ BODY output_body(const float *from, int64_t step, const struct nl_cpu_winograd_e
         for (int64_t i = 0; i < IN; i++) output_line(m + i, t + i, IN);
         for (int64_t i = 0; i < OUT; i++) output_line(t + IN * i, y + IN * i, 1);
         for (int64_t i = 0; i < OUT; i++)
-            for (int64_t j = 0; j < OUT; j++) finish(end, OUT * i + j, k, &y[IN * i + j]);
+            for (int64_t j = 0; j < OUT; j++) finish(end, half, OUT * i + j, k, &y[IN * i + j]);
     }
-    if (end->stream) _mm_sfence(); /* other threads read y next */
 }
 
 /* Three numbers `step` apart to six that are as far apart. */
@@ -153,15 +188,21 @@ BODY filter_body(const float *const *taps, float *to)
 
 /* The bodies once more for one instruction set, and their table. */
 #define TABLE(set, target)                                                                         \
-    static target void input_##set(const float *const *rows, float *to, int64_t step,              \
+    static target void input_##set(const void *const *rows, bool half, float *to, int64_t step,    \
                                    int64_t channels)                                               \
     {                                                                                              \
-        input_body(rows, to, step, channels);                                                      \
+        if (half)                                                                                  \
+            input_body(rows, true, to, step, channels);                                            \
+        else                                                                                       \
+            input_body(rows, false, to, step, channels);                                           \
     }                                                                                              \
     static target void output_##set(const float *from, int64_t step,                               \
                                     const struct nl_cpu_winograd_end *end, int64_t filters)        \
     {                                                                                              \
-        output_body(from, step, end, filters);                                                     \
+        if (end->half)                                                                             \
+            output_body(from, step, end, true, filters);                                           \
+        else                                                                                       \
+            output_body(from, step, end, false, filters);                                          \
     }                                                                                              \
     static target void filter_##set(const float *const *taps, float *to)                           \
     {                                                                                              \

@@ -20,9 +20,10 @@ enum {
 
 /* Where the 16 outputs of a tile go, row by row, and what is added to them. */
 struct nl_cpu_winograd_end {
-    float *y[16];              /* NULL: beyond the edge */
-    const float *residual[16]; /* NULL where there is none */
-    const float *bias;         /* NULL: none */
+    void *y[16];              /* NULL: beyond the edge */
+    const void *residual[16]; /* NULL where there is none */
+    const float *bias;        /* NULL: none */
+    bool half;                /* y and the residual are BF16, else F32 */
     bool relu;
     bool stream; /* y goes past the caches: its rows are aligned to 16 bytes */
 };
@@ -30,8 +31,8 @@ struct nl_cpu_winograd_end {
 struct nl_cpu_winograd {
     const char *name; /* "avx512", "avx2", "sse2" */
 
-    /* place p of channel c at to[p * step + c], from 36 rows of `channels`. */
-    void (*input)(const float *const *rows, float *to, int64_t step, int64_t channels);
+    /* place p of channel c at to[p * step + c], from 36 rows of `channels`, F32, or BF16 if `half`. */
+    void (*input)(const void *const *rows, bool half, float *to, int64_t step, int64_t channels);
 
     /* The inverse, from filter k at from[p * step + k]. */
     void (*output)(const float *from, int64_t step, const struct nl_cpu_winograd_end *end,

@@ -64,7 +64,8 @@ static bool is_wanted(const struct nl_op_desc *desc, nl_reason *why)
     enum { NEAR = 6 << 20 };
     const nl_tensor *w = &desc->in[1];
     const int *stride = desc->attr.conv.stride;
-    const int64_t bytes = 4 * (nl_tensor_count(x_of(desc)) + nl_tensor_count(y_of(desc)));
+    const int64_t times = desc->repeat > 1 ? desc->repeat : 1;
+    const int64_t bytes = 4 * times * (nl_tensor_count(x_of(desc)) + nl_tensor_count(y_of(desc)));
     if (w->dim[1] * w->dim[2] * w->dim[3] > 1) return true;
     if (stride[0] * stride[1] * stride[2] > 1)
         return nl_decline(why, "one tap with a stride is faster on cpu");

@@ -34,12 +34,15 @@ static nl_status open_onednn(struct nl_backend *be)
     return st;
 }
 
-/* Winograd takes a third of the products that oneDNN takes, where it serves. */
-static const struct nl_impl *const conv_list[] = {&nl_cpu_conv_winograd, &nl_onednn_conv, NULL};
+/* Winograd takes a third of the products that oneDNN takes, where it serves; taps in time are read
+ * where they lie. */
+static const struct nl_impl *const conv_list[] = {&nl_cpu_conv_lines, &nl_cpu_conv_winograd,
+                                                  &nl_onednn_conv, NULL};
+static const struct nl_impl *const conv_dx_list[] = {&nl_cpu_conv_winograd, &nl_onednn_conv, NULL};
 
 static const struct nl_impl_list impls[] = {
     {NL_OP_CONV, conv_list},
-    {NL_OP_CONV_DX, conv_list},
+    {NL_OP_CONV_DX, conv_dx_list},
 };
 
 extern const struct nl_backend_ops nl_backend_cpu, nl_backend_onednn;
@@ -51,6 +54,7 @@ const struct nl_backend_ops nl_backend_onednn = {
     .automatic = true,
     .open = open_onednn,
     .close = close_onednn,
+    .spread = nl_cpu_spread,
     .impls = impls,
     .n_impls = (int)NL_COUNT(impls),
 };

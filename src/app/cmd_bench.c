@@ -112,6 +112,7 @@ static nl_status bench_infer(struct nl_run *run)
     struct nl_engine engine = {.plan = NULL};
     nl_status st = nl_session_open(&session, run, NL_WEIGHTS_TRIVIAL);
     if (st == NL_OK) st = nl_engine_open(&engine, &session, &at, NULL);
+    if (st == NL_OK) st = nl_engine_settle(&engine);
     if (st == NL_OK) st = time_network(&session, &engine);
     nl_engine_close(&engine);
     nl_session_close(&session);

@@ -95,6 +95,7 @@ nl_status nl_cmd_forward(struct nl_run *run)
     nl_status st = read_clips(run->args.input, &clips, &at);
     if (st == NL_OK) st = nl_session_open(&session, run, NL_WEIGHTS_NEEDED);
     if (st == NL_OK) st = nl_engine_open(&engine, &session, &at, run->args.layer);
+    if (st == NL_OK) st = nl_engine_settle(&engine);
     if (st == NL_OK) st = run_clips(&engine, clips, run->args.output);
     nl_engine_close(&engine);
     nl_session_close(&session);

@@ -121,6 +121,7 @@ static nl_status prepare(struct predict *p)
     p->classes = p->run->settings.config.model.num_classes;
     p->topk = p->run->args.infer_topk ? (int)p->run->args.infer_topk : 20;
     if (p->topk > p->classes) p->topk = p->classes;
+    NL_TRY(nl_engine_settle(&p->engine));
     return make_buffers(p);
 }
 

@@ -130,6 +130,11 @@ nl_status nl_engine_open(struct nl_engine *engine, struct nl_session *session,
     return st;
 }
 
+nl_status nl_engine_settle(struct nl_engine *engine)
+{
+    return nl_plan_settle(engine->plan);
+}
+
 void nl_engine_close(struct nl_engine *engine)
 {
     nl_plan_free(engine->plan);

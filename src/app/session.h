@@ -39,6 +39,10 @@ void nl_session_close(struct nl_session *session);
  * the probabilities. NL_EUSAGE, before anything is allocated, where memory does not suffice. */
 nl_status nl_engine_open(struct nl_engine *engine, struct nl_session *session,
                          const struct nl_geometry *geometry, const char *layer) NL_MUST_CHECK;
+
+/* Folds and packs the weights now and gives their own memory back (nl_plan_settle): for a session
+ * that opens no other engine and reads no parameter. */
+nl_status nl_engine_settle(struct nl_engine *engine) NL_MUST_CHECK;
 void nl_engine_close(struct nl_engine *engine);
 
 /* Bytes of that plan, without allocating it. */

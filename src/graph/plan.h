@@ -30,6 +30,10 @@ nl_status nl_plan_measure(const struct nl_graph *g, struct nl_backend *be, const
  * `milliseconds` (NULL: not timed) gets one entry a node of nl_plan_graph. */
 nl_status nl_plan_run(struct nl_plan *plan, double *milliseconds) NL_MUST_CHECK;
 
+/* Makes the constants now and gives back the memory of every parameter that only they read. The plan
+ * must be the only reader of its parameters, whose values are lost; they must not change after. */
+nl_status nl_plan_settle(struct nl_plan *plan) NL_MUST_CHECK;
+
 /* Copies a dense host array of the value's shape and type in or out. */
 nl_status nl_plan_write(struct nl_plan *plan, nl_value input, const void *host) NL_MUST_CHECK;
 nl_status nl_plan_read(struct nl_plan *plan, nl_value output, void *host) NL_MUST_CHECK;

@@ -5,23 +5,78 @@
 #include <math.h>
 #include <time.h>
 
-/* Folds and packs: constant nodes in order, then the weights that kernels lay out themselves. */
+/* A constant node is folded, the weights of any other packed. */
+static nl_status make_constant(struct nl_plan *plan, int node)
+{
+    const struct nl_task *task = nl_plan_task(plan, node);
+    if (task->constant) NL_TRY(nl_kernel_run(plan->be, &task->kernel, &task->args));
+    if (!task->kernel.need.packed || plan->transient) return NL_OK;
+    return nl_kernel_pack(nl_plan_backend(plan, node), &task->kernel, &task->args,
+                          plan->constants + task->packed_at);
+}
+
+/* Constant nodes in order, then the weights that kernels lay out themselves. */
 static nl_status refresh(struct nl_plan *plan)
 {
     if (plan->fresh && plan->version == plan->g->params->version) return NL_OK;
-    for (int i = 0; i < plan->g->n_nodes; i++) {
-        const struct nl_task *task = &plan->tasks[i];
-        if (task->constant) NL_TRY(nl_kernel_run(plan->be, &task->kernel, &task->args));
-        if (task->kernel.need.packed && !plan->transient)
-            NL_TRY(nl_kernel_pack(plan->be, &task->kernel, &task->args,
-                                  plan->constants + task->packed_at));
-    }
+    NL_REQUIRE(!plan->settled, NL_EINVAL, "parameters changed after the plan gave them back");
+    for (int i = 0; i < plan->g->n_nodes; i++) NL_TRY(make_constant(plan, i));
     plan->version = plan->g->params->version;
     plan->fresh = true;
     return NL_OK;
 }
 
-static double now_ms(void)
+/* The last node that reads a parameter while constants are made; NL_NONE where a kernel reads it when
+ * it runs, or nothing does. */
+static int last_maker(const struct nl_plan *plan, nl_value v)
+{
+    int last = NL_NONE;
+    for (int i = 0; i < plan->g->n_nodes; i++)
+        for (int k = 0; k < NL_MAX_IN; k++) {
+            const nl_value in = plan->g->nodes[i].in[k];
+            const struct nl_task *task = nl_plan_task(plan, i);
+            if (in == NL_NONE || plan->g->values[in].base != v) continue;
+            if (!task->constant && !(k == 1 && task->kernel.need.packed)) return NL_NONE;
+            last = i;
+        }
+    return last;
+}
+
+static void discard_after(struct nl_plan *plan, int node, const int *last)
+{
+    const struct nl_memory *memory = plan->be->ops->memory;
+    size_t bytes;
+    for (int v = 0; v < plan->g->n_values; v++) {
+        const struct nl_value_info *info = &plan->g->values[v];
+        if (last[v] != node || nl_tensor_bytes(&info->tensor, &bytes) != NL_OK) continue;
+        memory->discard(plan->be, plan->g->params->list[info->param].tensor.data, bytes);
+    }
+}
+
+static nl_status settle(struct nl_plan *plan, const int *last)
+{
+    for (int i = 0; i < plan->g->n_nodes; i++) {
+        NL_TRY(make_constant(plan, i));
+        discard_after(plan, i, last);
+    }
+    plan->version = plan->g->params->version;
+    plan->fresh = plan->settled = true;
+    return NL_OK;
+}
+
+nl_status nl_plan_settle(struct nl_plan *plan)
+{
+    int *last = NULL;
+    if (plan->transient || !plan->be->ops->memory->discard) return refresh(plan);
+    NL_TRY(nl_calloc((size_t)plan->g->n_values, sizeof *last, &last));
+    for (int v = 0; v < plan->g->n_values; v++)
+        last[v] = plan->g->values[v].kind == NL_VALUE_PARAM ? last_maker(plan, v) : NL_NONE;
+    const nl_status st = settle(plan, last);
+    nl_free(last);
+    return st;
+}
+
+double nl_plan_now_ms(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
@@ -36,18 +91,31 @@ static nl_status run_task(struct nl_plan *plan, const struct nl_task *task)
     return nl_kernel_run(plan->be, &task->kernel, &task->args);
 }
 
+static nl_status run_node(struct nl_plan *plan, int node, double *milliseconds)
+{
+    const struct nl_task *task = &plan->tasks[node];
+    if (milliseconds) milliseconds[node] = 0;
+    if (task->constant) return NL_OK;
+    const double start = milliseconds ? nl_plan_now_ms() : 0;
+    NL_TRY(run_task(plan, task));
+    if (!milliseconds) return NL_OK;
+    NL_TRY(nl_backend_sync(plan->be));
+    milliseconds[node] = nl_plan_now_ms() - start;
+    return NL_OK;
+}
+
 nl_status nl_plan_run(struct nl_plan *plan, double *milliseconds)
 {
     NL_TRY(refresh(plan));
-    for (int i = 0; i < plan->g->n_nodes; i++) {
-        const struct nl_task *task = &plan->tasks[i];
-        if (milliseconds) milliseconds[i] = 0;
-        if (task->constant) continue;
-        const double start = milliseconds ? now_ms() : 0;
-        NL_TRY(run_task(plan, task));
-        if (!milliseconds) continue;
-        NL_TRY(nl_backend_sync(plan->be));
-        milliseconds[i] = now_ms() - start;
+    for (int i = 0, s = 0; i < plan->g->n_nodes; i++) {
+        const struct nl_segment *segment = s < plan->n_segments ? &plan->segments[s] : NULL;
+        if (!segment || i != segment->first) {
+            NL_TRY(run_node(plan, i, milliseconds));
+            continue;
+        }
+        NL_TRY(nl_lanes_run(plan, segment, milliseconds));
+        i = segment->end - 1;
+        s++;
     }
     return nl_backend_sync(plan->be);
 }
@@ -118,7 +186,7 @@ const struct nl_graph *nl_plan_graph(const struct nl_plan *plan)
 
 const struct nl_kernel *nl_plan_kernel(const struct nl_plan *plan, int node)
 {
-    return &plan->tasks[node].kernel;
+    return &nl_plan_task(plan, node)->kernel;
 }
 
 bool nl_plan_is_constant(const struct nl_plan *plan, int node)

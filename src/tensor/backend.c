@@ -3,8 +3,11 @@
 #include "src/core/memory.h"
 
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 enum { ADDED_MAX = 16 };
 static const struct nl_backend_ops *added[ADDED_MAX];
@@ -40,8 +43,22 @@ static nl_status host_copy(struct nl_backend *be, void *dst, const void *src, si
     return NL_OK;
 }
 
-const struct nl_memory nl_host_memory = {
-    .name = "host", .alloc = host_alloc, .release = host_release, .copy = host_copy};
+/* Whole pages only: what shares one with others stays. */
+static void host_discard(struct nl_backend *be, void *pointer, size_t bytes)
+{
+    const long size = sysconf(_SC_PAGESIZE);
+    const uintptr_t page = size > 0 ? (uintptr_t)size : 1, at = (uintptr_t)pointer;
+    const uintptr_t first = (at + page - 1) / page * page, end = (at + bytes) / page * page;
+    (void)be;
+    if (size > 0 && first < end)
+        madvise((char *)pointer + (first - at), end - first, MADV_DONTNEED);
+}
+
+const struct nl_memory nl_host_memory = {.name = "host",
+                                         .alloc = host_alloc,
+                                         .release = host_release,
+                                         .copy = host_copy,
+                                         .discard = host_discard};
 
 const struct nl_backend_ops *nl_backend_at(int i)
 {

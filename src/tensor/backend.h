@@ -31,6 +31,10 @@ struct nl_need {
 struct nl_impl {
     const char *name; /* printed by `nonlocal info` */
 
+    /* A frame (n, t) of the outputs has the same bits whether it is run alone or among others, so
+     * that a plan may run frames one by one. */
+    bool framewise;
+
     /* True if this implementation serves `desc`; else writes the reason into `why`. */
     bool (*can)(const struct nl_backend *be, const struct nl_op_desc *desc, nl_reason *why);
 
@@ -58,12 +62,19 @@ struct nl_memory {
     nl_status (*alloc)(struct nl_backend *be, size_t bytes, void **out); /* 64-byte aligned */
     void (*release)(struct nl_backend *be, void *pointer);               /* NULL is allowed */
     nl_status (*copy)(struct nl_backend *be, void *dst, const void *src, size_t bytes, nl_copy way);
+
+    /* Gives the system back what it can of a part of an allocation whose contents nobody reads again;
+     * the part may be written anew. NULL: nothing can be given back. */
+    void (*discard)(struct nl_backend *be, void *pointer, size_t bytes);
 };
 
 struct nl_impl_list {
     nl_op op;
     const struct nl_impl *const *impl; /* NULL-terminated, fastest first */
 };
+
+/* One of many pieces of work: number `i`, on lane `lane`, which does nothing else meanwhile. */
+typedef void nl_lane_fn(void *job, int64_t i, int lane);
 
 struct nl_backend_ops {
     const char *name; /* the word a config file uses, e.g. "cpu" */
@@ -74,6 +85,10 @@ struct nl_backend_ops {
     nl_status (*open)(struct nl_backend *be); /* may set be->state; NULL: always opens */
     void (*close)(struct nl_backend *be);     /* NULL: nothing to close */
     nl_status (*sync)(struct nl_backend *be); /* NULL: runs are synchronous */
+
+    /* Calls `fn` for each i below `count`, one thread a lane, lanes below be->threads. Within it
+     * backends opened with one thread may run, one a lane. NULL: there are no lanes. */
+    void (*spread)(struct nl_backend *be, int64_t count, nl_lane_fn *fn, void *job);
 
     /* Why products of this type run slower than those of F32 here, one phrase; NULL, or no function:
      * they do not. */

@@ -153,6 +153,9 @@ struct nl_op_desc {
     nl_op op;
     union nl_attr attr;
     nl_tensor in[NL_MAX_IN], out[NL_MAX_OUT];
+    int64_t
+        repeat; /* runs that follow one another with the same filters; 0: one. For costs alone */
+    bool near;  /* the output is read next, so that it belongs in a cache */
 };
 
 /* The same views with data, for one run. */
