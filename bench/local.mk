@@ -1,10 +1,8 @@
-# `make bench` builds and runs; nothing here is installed or tested.
-EXTRA_PROGRAMS = %D%/bench_ops
-%C%_bench_ops_SOURCES = %D%/bench_ops.c
-%C%_bench_ops_LDADD = libnonlocal.la -lm
-CLEANFILES += $(EXTRA_PROGRAMS)
+# `make bench` prints every op and block against what the machine can do; BENCH_FLAGS are the
+# program's, such as BENCH_FLAGS='--backend=cpu --repeat=20'. Nothing here is installed.
+EXTRA_DIST += %D%/ops.sh %D%/scaling.py
 
-bench: %D%/bench_ops$(EXEEXT)
-	$(builddir)/%D%/bench_ops$(EXEEXT)
+bench: nonlocal$(EXEEXT)
+	$(srcdir)/%D%/ops.sh ./nonlocal$(EXEEXT) $(BENCH_FLAGS)
 
 .PHONY: bench

@@ -15,4 +15,5 @@ AC_DEFUN([NL_WITH_OPENMP], [
       nl_unused=-Wno-unused-parameter],
     [nl_have_openmp=yes
       nl_unused=])
+  AM_CONDITIONAL([NL_HAVE_OPENMP], [test "x$nl_have_openmp" = xyes])
 ])

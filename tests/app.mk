@@ -24,3 +24,8 @@ check_PROGRAMS += %D%/test_training
 %C%_test_training_SOURCES = %D%/test_training.c %D%/weights_case.c %D%/weights_case.h
 %C%_test_training_CPPFLAGS = $(TEST_CPPFLAGS) $(JANSSON_CFLAGS)
 %C%_test_training_LDADD = $(TEST_LDADD) $(JANSSON_LIBS)
+
+check_PROGRAMS += %D%/test_room
+%C%_test_room_SOURCES = %D%/test_room.c src/app/room.c src/app/room.h
+%C%_test_room_CPPFLAGS = $(TEST_CPPFLAGS)
+%C%_test_room_LDADD = $(TEST_LDADD)

@@ -72,6 +72,35 @@ holds "$program" bench --mode=data --train --video_path="$scratch/one.avi" --rep
     --set TRAIN.crop_size=32 --set 'TRAIN.jitter_scales=[32,48]'
 holds "$program" bench --mode=block --shape=8,2,4,4 --pairwise=concat --repeat=1
 
+# Threads that OpenMP binds are as many as others.
+holds env -u OMP_WAIT_POLICY OMP_PROC_BIND=true OMP_PLACES=cores "$program" bench --mode=block --shape=8,2,4,4 \
+    --repeat=1 --threads="$(env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc)"
+
+# Each op's line has its shares of what the machine can do; the last line is the run's.
+holds "$program" bench --mode=peak --threads=1
+"$program" bench --mode=block --shape=8,2,4,4 --backward --repeat=1 --per-op --json --threads=1 \
+    >"$scratch/ops" 2>&1 || wrong "bench --per-op --json: $(cat "$scratch/ops")"
+holds test "$(grep -c '^{"op": .*"share_of_peak": .*"share_of_memory": ' "$scratch/ops")" = \
+    "$(($(wc -l <"$scratch/ops") - 1))"
+for op in conv conv_dx conv_dw pairwise pairwise_dx bn_sums; do
+    holds grep -q "^{\"op\": \"$op\", \"type\": \"f32\"" "$scratch/ops"
+done
+holds grep -q '^{"ms_min": .*"arena_bytes": [0-9]*, "workspace_bytes": [0-9]*, "constant_bytes": [0-9]*, "input_output_bytes": [0-9]*}$' "$scratch/ops"
+"$program" bench --mode=block --shape=8,2,4,4 --repeat=1 --per-op --precision=bf16 --threads=1 >"$scratch/ops" 2>/dev/null || :
+holds grep -q '^times  op  *type  *shape  *first node  *served by  *ms  ms in all  GFLOP/s  of peak  GB/s  of memory$' "$scratch/ops"
+holds grep -q '^ *[0-9]*  all ' "$scratch/ops"
+
+# Cost against size: one line a size, then the exponents.
+if command -v python3 >/dev/null; then
+    holds python3 "$(dirname "$NL_CONFIG")/../bench/scaling.py" --program="$program" --frames=2,4 --crops=64,96 \
+        --variants=concatenation --repeat=1 --backend=cpu
+    cp "$scratch/out" "$scratch/scaling"
+    holds test "$(grep -c '^|  *[24] |  *[69][46] |' "$scratch/scaling")" = 4
+    holds grep -q '^memory: exponent [0-9.]*, over the larger half [0-9.]*: ' "$scratch/scaling"
+else
+    echo "skip: bench/scaling.py needs python3"
+fi
+
 # BF16: every command that runs a network; a backend that emulates it says so in one line.
 holds "$program" predict "$scratch/one.avi" --weights="$scratch/w.safetensors" --precision=bf16
 holds "$program" forward --weights="$scratch/w.safetensors" --input="$scratch/clip.npy" \
@@ -116,6 +145,9 @@ refuses 2 "unknown command pridect; the nearest is predict" pridect
 refuses 1 "No such file" train --seed=1 --save_dir="$scratch/run" --set TRAIN.filelist=/nowhere/list.txt
 refuses 2 "unknown flag --wieghts; the nearest is --weights" predict --wieghts=x
 refuses 2 "--threads: want an integer from 1 to 1024" info --threads=0
+test "$(nproc)" -ge 1024 ||
+    refuses 2 "the processors that this process may run on, got 1024" \
+        bench --mode=block --shape=8,2,4,4 --threads=1024
 refuses 2 "--use_gpu: want True, False or auto" info --use_gpu=maybe
 refuses 2 "no backend \"cuda\"" info --use_gpu=True --config="$NL_CONFIG"
 refuses 2 "unknown key NONLOCAL.parwise; the nearest is pairwise" info --set NONLOCAL.parwise=dot
@@ -125,6 +157,23 @@ refuses 2 "no variant \"cosine\"" info --pairwise=cosine
 refuses 2 "does not divide the 4 frames" info --group_size=3
 refuses 2 "want f32 or bf16 or f64" info --precision=f16
 refuses 2 "no backend \"tpu\"" info --backend=tpu
+"$program" info | grep -q '^  onednn ' ||
+    refuses 2 "this build has no backend onednn; install oneDNN" info --backend=onednn
+for command in info "bench --repeat=1" "predict --weights=$scratch/w.safetensors $scratch/one.avi"; do
+    # shellcheck disable=SC2086 # a list of words
+    refuses 2 "--precision=f64: backend cpu does not multiply f64; --backend=ref does" $command \
+        --precision=f64 --backend=cpu
+    # shellcheck disable=SC2086
+    refuses 2 "embedded_gaussian of nonlocal_conv3_1 has no implementation \"sorted\" on backend cpu; it has" \
+        $command --nl_impl=sorted --backend=cpu
+done
+"$program" bench --mode=block --shape=8,2,4,4 --repeat=1 --precision=f64 >"$scratch/f64" 2>&1 || :
+holds grep -q '"backend": "ref"' "$scratch/f64"
+refuses 2 "gaussian of nonlocal has no implementation \"nothing\" on backend ref; it has plain" \
+    bench --mode=block --shape=8,2,4,4 --pairwise=gaussian --nl_impl=nothing --backend=ref
+# shellcheck disable=SC2086
+refuses 2 "concatenation of nonlocal_conv3_1 has no implementation \"nothing\"" \
+    bench --mode=train $narrow --pairwise=concat --nl_impl=nothing
 refuses 1 "No such file" info --config="$scratch/none.yaml"
 refuses 1 "No such file" predict --weights="$scratch/none" --video_path="$scratch/one.avi"
 refuses 1 "text.mp4" predict --weights="$scratch/w.safetensors" --video_path="$scratch/text.mp4"
@@ -167,6 +216,25 @@ for name in '-dash.avi' 'quote"s and $(id).avi' "$(printf 'new\nline.avi')" "$(p
 done
 cp "$scratch/text.mp4" "$scratch/$(printf 'bad\nname.avi')"
 clip 1 'bad\nname.avi' "$scratch/$(printf 'bad\nname.avi')"
+
+# What memory does not suffice for is known before anything is allocated.
+huge="--set INFER.crop_size=1024 --set INFER.jitter_scales=[1024,1024] --set TEST.crop_size=1024
+      --set TEST.jitter_scales=[1024,1024]"
+printf '%s 1\n' "$scratch/one.avi" >"$scratch/labelled"
+for clips in "bench --mode=block --shape=512,16,28,28 --batch=65536" \
+    "bench --mode=block --shape=512,16,28,28 --batch=65536 --backward" \
+    "bench --crop=224 --batch=65536" "bench --mode=train --batch=65536" "info --batch=65536 --crop=224 --backend=cpu"; do
+    # shellcheck disable=SC2086
+    refuses 2 " fit: --batch=" $clips
+done
+# shellcheck disable=SC2086
+refuses 2 "65536 clips at a time need " predict --weights="$scratch/w.safetensors" $huge --batch_size=65536 "$scratch/one.avi"
+# shellcheck disable=SC2086
+refuses 2 " fit: --batch_size=" eval --weights="$scratch/w.safetensors" $huge --batch_size=65536 \
+    --filelist="$scratch/labelled" --save_dir="$scratch/evaluated"
+holds test ! -e "$scratch/evaluated"
+refuses 2 "a single clip needs " bench --mode=block --shape=512,64,10000,10000
+holds "$program" predict "$scratch/one.avi" --weights="$scratch/w.safetensors" --views=1x1 --batch_size=1
 
 # A weights file on its way to a full or missing place leaves nothing behind.
 refuses 1 "No such file" init --to="$scratch/none/w.safetensors"

@@ -42,7 +42,7 @@ videos/missing.mp4 1
 videos/a/wide.avi 3
 LIST
 
-prepare 3 list.txt --to=new/set --short_side=64 --threads=2
+prepare 3 list.txt --to=new/set --short_side=64 --threads="$(nproc)"
 is "broken ones are named" 2 "$(grep -c 'warning: left out: videos/\(text\|missing\).mp4: ' err)"
 is "summary" "new/set/list.txt: 6 videos, 0 of them were there, 2 left out" "$(tail -n 1 err)"
 is "new list" "new/set/videos/a/wide.avi.mp4 3

@@ -24,3 +24,8 @@ check_PROGRAMS += %D%/test_optimizer
 %C%_test_optimizer_SOURCES = %D%/test_optimizer.c %D%/network.c %D%/network.h
 %C%_test_optimizer_CPPFLAGS = $(TEST_CPPFLAGS)
 %C%_test_optimizer_LDADD = $(TEST_LDADD)
+
+check_PROGRAMS += %D%/test_block_memory
+%C%_test_block_memory_SOURCES = %D%/test_block_memory.c
+%C%_test_block_memory_CPPFLAGS = $(TEST_CPPFLAGS)
+%C%_test_block_memory_LDADD = $(TEST_LDADD)

@@ -1,5 +1,6 @@
 #include "src/app/command.h"
 #include "src/app/flags.h"
+#include "src/tensor/backend.h"
 #include "tests/settings.h"
 
 #include <check.h>
@@ -210,6 +211,19 @@ START_TEST(a_wrong_flag_is_refused_in_one_line)
 }
 END_TEST
 
+START_TEST(threads_are_as_many_as_processors_at_most)
+{
+    char words[64];
+    const int most = nl_processors();
+    snprintf(words, sizeof words, "--threads=%d", most);
+    assert_read(predict, words);
+    ck_assert_int_eq(run.args.threads, most);
+    snprintf(words, sizeof words, "--threads=%d", most + 1);
+    ck_assert_int_eq(read_words(predict, words), NL_EUSAGE);
+    assert_error(most < 1024 ? "want at most " : "want an integer");
+}
+END_TEST
+
 START_TEST(a_missing_configuration_is_named)
 {
     ck_assert_int_eq(read_words(predict, "--config=/no/such.yaml"), NL_EIO);
@@ -270,6 +284,7 @@ int main(void)
     tcase_add_test(tc, json_names_a_file_for_predict_and_is_bare_for_bench);
     tcase_add_test(tc, a_flag_goes_before_the_file_wherever_it_stands);
     tcase_add_loop_test(tc, a_wrong_flag_is_refused_in_one_line, 0, NL_COUNT(bad));
+    tcase_add_test(tc, threads_are_as_many_as_processors_at_most);
     tcase_add_test(tc, a_missing_configuration_is_named);
     tcase_add_test(tc, paths_are_any_bytes);
     tcase_add_test(tc, the_usage_lists_what_a_command_takes);

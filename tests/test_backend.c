@@ -155,6 +155,19 @@ START_TEST(what_declines_falls_back_on_the_next_backend)
 }
 END_TEST
 
+START_TEST(what_can_serve_is_listed_in_the_order_of_asking)
+{
+    struct nl_backend be = opened(&falling);
+    const struct nl_op_desc few = relu_of(10), many = relu_of(50);
+    ck_assert_ptr_eq(nl_kernel_choice(&be, &few, 0), &small);
+    ck_assert_ptr_eq(nl_kernel_choice(&be, &few, 1), &large);
+    ck_assert_ptr_eq(nl_kernel_choice(&be, &many, 0), &large);
+    const struct nl_impl *last = nl_kernel_choice(&be, &many, 1);
+    ck_assert_str_eq(last->name, "plain");
+    ck_assert_ptr_null(nl_kernel_choice(&be, &many, 2));
+}
+END_TEST
+
 START_TEST(an_error_holds_the_reason_of_every_implementation)
 {
     struct nl_backend be = opened(&lonely);
@@ -314,6 +327,10 @@ START_TEST(multiply_adds_are_counted_by_the_nominal_rule)
                     v = nl_tensor_dense(NL_F32, 4, (const int64_t[]){2, 3, 7, 6});
     const struct nl_op_desc pairwise = {.op = NL_OP_PAIRWISE, .in = {q, k, v}, .out = {q}};
     ck_assert_int_eq(nl_op_multiply_adds(&pairwise), INT64_C(6) * 5 * 7 * (4 + 6));
+    struct nl_op_desc back = {.op = NL_OP_PAIRWISE_DX, .in = {q, k, v}, .out = {q}};
+    ck_assert_int_eq(nl_op_multiply_adds(&back), INT64_C(6) * 5 * 7 * (3 * 4 + 2 * 6));
+    back.attr.pairwise.score = NL_SCORE_SUM;
+    ck_assert_int_eq(nl_op_multiply_adds(&back), INT64_C(6) * 5 * 7 * 2 * 6);
     const struct nl_op_desc relu = relu_of(10);
     ck_assert_int_eq(nl_op_multiply_adds(&relu), 0);
 }
@@ -339,6 +356,7 @@ int main(void)
     tcase_add_test(tc, the_first_implementation_that_can_serves);
     tcase_add_test(tc, a_name_forces_an_implementation);
     tcase_add_test(tc, what_declines_falls_back_on_the_next_backend);
+    tcase_add_test(tc, what_can_serve_is_listed_in_the_order_of_asking);
     tcase_add_test(tc, an_error_holds_the_reason_of_every_implementation);
     tcase_add_test(tc, a_failed_preparation_leaves_nothing_to_drop);
     tcase_add_test(tc, an_error_of_a_run_comes_through);

@@ -3,6 +3,7 @@
 #include "src/app/flags.h"
 #include "src/core/log.h"
 #include "src/core/memory.h"
+#include "src/tensor/backend.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -48,6 +49,17 @@ static nl_status read_number(const struct nl_flag *flag, const char *value, int6
     if (end == value || *end || errno || (double)number < flag->low || (double)number > flag->high)
         return refuse(flag, wanted, value);
     *out = number;
+    return NL_OK;
+}
+
+/* More would only wait for each other. */
+static nl_status check_threads(const struct nl_flag *flag, int64_t threads)
+{
+    const int most = nl_processors();
+    NL_REQUIRE(threads <= most, NL_EUSAGE,
+               "--%s: want at most %d, the processors that this process may run on, got %lld; "
+               "without the flag all are used",
+               flag->name, most, (long long)threads);
     return NL_OK;
 }
 
@@ -100,7 +112,8 @@ static nl_status apply(struct nl_run *run, const struct nl_flag *flag, const cha
         return NL_OK;
     case NL_FLAG_NUMBER:
         if (at == &run->args.seed) run->args.has_seed = true;
-        return read_number(flag, value, at);
+        NL_TRY(read_number(flag, value, at));
+        return at == &run->args.threads ? check_threads(flag, run->args.threads) : NL_OK;
     case NL_FLAG_SWITCH:
         return read_literal(flag, value, at);
     case NL_FLAG_GPU:

@@ -1,4 +1,4 @@
-#include "src/app/bench_data.h"
+#include "src/app/bench.h"
 
 #include "reader/train_clip.h"
 #include "src/app/progress.h"
@@ -81,7 +81,7 @@ nl_status nl_bench_data(struct nl_run *run)
     nl_status st = open_data(run, &data);
     if (st == NL_OK) st = nl_calloc((size_t)repeat, sizeof *ms, &ms);
     if (st == NL_OK) st = time_data(&data, ms, repeat);
-    if (st == NL_OK) nl_bench_report(ms, repeat, "reader");
+    if (st == NL_OK) st = nl_bench_report(run, NULL, "reader", ms, repeat);
     nl_clip_reader_free(data.reader);
     nl_free(data.clip);
     nl_free(ms);

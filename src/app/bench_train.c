@@ -1,7 +1,7 @@
-#include "src/app/bench_train.h"
+#include "src/app/bench.h"
 
-#include "src/app/bench_data.h"
 #include "src/app/progress.h"
+#include "src/app/room.h"
 #include "src/app/trainer.h"
 #include "src/core/memory.h"
 
@@ -28,18 +28,8 @@ static nl_status one_step(struct nl_trainer *t, const struct lesson *lesson, int
     return nl_trainer_update(t, 1e-3, &norm);
 }
 
-static nl_status per_op(const struct nl_trainer *t)
-{
-    double *ms = NULL;
-    NL_TRY(nl_calloc((size_t)nl_plan_graph(t->plan)->n_nodes, sizeof *ms, &ms));
-    nl_status st = nl_plan_run(t->plan, ms);
-    if (st == NL_OK) st = nl_bench_per_op(t->plan, ms);
-    nl_free(ms);
-    return st;
-}
-
 /* One warm-up, `repeat` timed steps. */
-static nl_status time_steps(const struct nl_run *run, struct nl_trainer *t, const char *backend)
+static nl_status time_steps(const struct nl_run *run, struct nl_trainer *t)
 {
     const int repeat = run->args.repeat ? (int)run->args.repeat : 3;
     struct lesson lesson = {NULL, NULL};
@@ -51,12 +41,38 @@ static nl_status time_steps(const struct nl_run *run, struct nl_trainer *t, cons
         st = one_step(t, &lesson, i + 1);
         if (i >= 0) ms[i] = (nl_seconds() - start) * 1e3;
     }
-    if (st == NL_OK && run->args.per_op) st = per_op(t);
-    if (st == NL_OK) nl_bench_report(ms, repeat, backend);
+    const nl_value outputs[2] = {t->ends.loss, t->ends.logits};
+    const struct nl_bench_subject subject = {t->plan, &t->session->be, outputs, 2};
+    if (st == NL_OK) st = nl_bench_report(run, &subject, subject.be->ops->name, ms, repeat);
     nl_free(ms);
     nl_free(lesson.clips);
     nl_free(lesson.labels);
     return st;
+}
+
+struct wanted {
+    struct nl_session *session;
+    struct nl_geometry at;
+};
+
+static nl_status measure(void *user, int64_t batch, double *bytes)
+{
+    const struct wanted *w = user;
+    struct nl_geometry at = w->at;
+    struct nl_train_cost cost;
+    at.batch = batch;
+    NL_TRY(nl_trainer_measure(w->session, &at, &cost));
+    *bytes = (double)cost.total;
+    return NL_OK;
+}
+
+static nl_status open_trainer(struct nl_trainer *trainer, struct nl_session *session,
+                              const struct nl_geometry *at)
+{
+    struct wanted wanted = {session, *at};
+    const struct nl_room_plan plan = {session->run, at->batch, measure, &wanted};
+    NL_TRY(nl_room_check(&plan));
+    return nl_trainer_open(trainer, session, at, 1, 1);
 }
 
 nl_status nl_bench_train(struct nl_run *run)
@@ -69,9 +85,9 @@ nl_status nl_bench_train(struct nl_run *run)
         const int64_t crop = run->args.crop ? run->args.crop : s->crop_size;
         const struct nl_geometry at = {run->args.batch ? run->args.batch : 4, s->video_length, crop,
                                        crop};
-        st = nl_trainer_open(&trainer, &session, &at, 1, 1);
+        st = open_trainer(&trainer, &session, &at);
     }
-    if (st == NL_OK) st = time_steps(run, &trainer, session.be.ops->name);
+    if (st == NL_OK) st = time_steps(run, &trainer);
     nl_trainer_close(&trainer);
     nl_session_close(&session);
     return st;

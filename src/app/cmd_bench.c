@@ -1,14 +1,9 @@
-#include "blocks/block.h"
-#include "src/app/bench_data.h"
-#include "src/app/bench_train.h"
+#include "src/app/bench.h"
 #include "src/app/command.h"
 #include "src/app/progress.h"
 #include "src/app/session.h"
-#include "src/app/table.h"
 #include "src/core/memory.h"
 #include "src/core/rng.h"
-#include "src/graph/gradient.h"
-#include "src/graph/layers.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,13 +16,55 @@ static int by_value(const void *a, const void *b)
     return (one > two) - (one < two);
 }
 
-void nl_bench_report(double *ms, int count, const char *backend)
+nl_status nl_bench_json(json_t *line)
+{
+    NL_REQUIRE(line, NL_ENOMEM, "out of memory for a JSON line");
+    json_dumpf(line, stdout, JSON_REAL_PRECISION(6));
+    putchar('\n');
+    json_decref(line);
+    return NL_OK;
+}
+
+/* Inputs and kept outputs. */
+static size_t bytes_of_ends(const struct nl_bench_subject *subject)
+{
+    const struct nl_graph *g = nl_plan_graph(subject->plan);
+    size_t sum = 0, bytes;
+    for (int v = 0; v < g->n_values; v++)
+        if (g->values[v].kind == NL_VALUE_INPUT &&
+            nl_tensor_bytes(&g->values[v].tensor, &bytes) == NL_OK)
+            sum += bytes;
+    for (int i = 0; i < subject->n_outputs; i++)
+        if (nl_tensor_bytes(nl_graph_tensor(g, subject->outputs[i]), &bytes) == NL_OK) sum += bytes;
+    return sum;
+}
+
+/* What the plan knows of its memory, in bytes. */
+static void add_memory(json_t *line, const struct nl_bench_subject *subject)
+{
+    const struct nl_plan_cost cost = nl_plan_cost(subject->plan);
+    const struct {
+        const char *key;
+        size_t bytes;
+    } parts[] = {{"arena_bytes", cost.arena},
+                 {"workspace_bytes", cost.workspace},
+                 {"constant_bytes", cost.constants},
+                 {"input_output_bytes", bytes_of_ends(subject)}};
+    for (size_t i = 0; i < NL_COUNT(parts); i++)
+        json_object_set_new(line, parts[i].key, json_integer((json_int_t)parts[i].bytes));
+}
+
+nl_status nl_bench_report(const struct nl_run *run, const struct nl_bench_subject *subject,
+                          const char *backend, double *ms, int count)
 {
     struct rusage usage;
     qsort(ms, (size_t)count, sizeof *ms, by_value);
     getrusage(RUSAGE_SELF, &usage);
-    printf("{\"ms_min\": %.3f, \"ms_median\": %.3f, \"peak_rss_mib\": %.1f, \"backend\": \"%s\"}\n",
-           ms[0], ms[count / 2], (double)usage.ru_maxrss / 1024, backend);
+    if (subject && run->args.per_op) NL_TRY(nl_bench_ops(run, subject));
+    json_t *line = json_pack("{s:f, s:f, s:f, s:s}", "ms_min", ms[0], "ms_median", ms[count / 2],
+                             "peak_rss_mib", (double)usage.ru_maxrss / 1024, "backend", backend);
+    if (line && subject) add_memory(line, subject);
+    return nl_bench_json(line);
 }
 
 nl_status nl_bench_values(int64_t count, float **out)
@@ -39,46 +76,18 @@ nl_status nl_bench_values(int64_t count, float **out)
     return NL_OK;
 }
 
-nl_status nl_bench_per_op(const struct nl_plan *plan, const double *ms)
-{
-    const struct nl_graph *g = nl_plan_graph(plan);
-    struct nl_table table = {.columns = 6, .align = "lllrrl"};
-    nl_status st = nl_table_add(&table, "node\top\toutput\tms\tGFLOP/s\tserved by");
-    for (int i = 0; st == NL_OK && i < g->n_nodes; i++) {
-        if (nl_plan_is_constant(plan, i)) continue;
-        const struct nl_op_desc desc = nl_graph_desc(g, &g->nodes[i]);
-        const int64_t work = nl_op_multiply_adds(&desc);
-        char shape[160], rate[32] = "";
-        if (work) snprintf(rate, sizeof rate, "%.0f", 2e-6 * (double)work / ms[i]);
-        st = nl_table_add(&table, "%s\t%s\t%s\t%.3f\t%s\t%s/%s", g->nodes[i].name,
-                          nl_op_name(desc.op), nl_tensor_text(&desc.out[0], shape, sizeof shape),
-                          ms[i], rate, nl_plan_kernel(plan, i)->owner->name,
-                          nl_plan_kernel(plan, i)->impl->name);
-    }
-    if (st == NL_OK) nl_table_print(&table, 0, stdout);
-    nl_table_clear(&table);
-    return st;
-}
-
-/* One warm-up, `repeat` timed runs; with --per-op one more, timed node by node. */
-static nl_status time_plan(const struct nl_run *run, struct nl_plan *plan, const char *backend)
+nl_status nl_bench_plan(const struct nl_run *run, const struct nl_bench_subject *subject)
 {
     const int repeat = run->args.repeat ? (int)run->args.repeat : 5;
-    double *ms = NULL, *per_op = NULL;
+    double *ms = NULL;
     nl_status st = nl_calloc((size_t)repeat, sizeof *ms, &ms);
-    if (st == NL_OK) st = nl_calloc((size_t)nl_plan_graph(plan)->n_nodes, sizeof *per_op, &per_op);
     for (int i = -2; st == NL_OK && i < repeat; i++) {
         const double start = nl_seconds();
-        st = nl_plan_run(plan, NULL);
+        st = nl_plan_run(subject->plan, NULL);
         if (i >= 0) ms[i] = (nl_seconds() - start) * 1e3;
     }
-    if (st == NL_OK && run->args.per_op) {
-        st = nl_plan_run(plan, per_op);
-        if (st == NL_OK) st = nl_bench_per_op(plan, per_op);
-    }
-    if (st == NL_OK) nl_bench_report(ms, repeat, backend);
+    if (st == NL_OK) st = nl_bench_report(run, subject, subject->be->ops->name, ms, repeat);
     nl_free(ms);
-    nl_free(per_op);
     return st;
 }
 
@@ -89,7 +98,8 @@ static nl_status time_network(struct nl_session *session, struct nl_engine *engi
     nl_status st = nl_bench_values(nl_tensor_count(t), &clips);
     if (st == NL_OK) st = nl_engine_run(engine, clips);
     nl_free(clips);
-    return st == NL_OK ? time_plan(session->run, engine->plan, session->be.ops->name) : st;
+    const struct nl_bench_subject subject = {engine->plan, &session->be, &engine->output, 1};
+    return st == NL_OK ? nl_bench_plan(session->run, &subject) : st;
 }
 
 static nl_status bench_infer(struct nl_run *run)
@@ -109,88 +119,13 @@ static nl_status bench_infer(struct nl_run *run)
     return st;
 }
 
-static nl_status read_shape(const char *text, int64_t dim[4])
-{
-    long long c, t, h, w;
-    char end;
-    NL_REQUIRE(text && sscanf(text, "%lld,%lld,%lld,%lld%c", &c, &t, &h, &w, &end) == 4 && c > 0 &&
-                   t > 0 && h > 0 && w > 0 && c < 65536 && t < 65536 && h < 65536 && w < 65536,
-               NL_EUSAGE, "--shape: want C,T,H,W such as 512,4,28,28, got \"%s\"",
-               text ? text : "");
-    const int64_t all[4] = {c, t, h, w};
-    memcpy(dim, all, sizeof all);
-    return NL_OK;
-}
-
-/* The gradient too: of the input and of every parameter. */
-static nl_status differentiate(struct nl_graph *g, nl_value x, nl_value z, nl_value *dz,
-                               nl_value *dx)
-{
-    const nl_tensor t = *nl_graph_tensor(g, z);
-    NL_TRY(nl_graph_input(g, t.rank, t.dim, dz));
-    return nl_graph_differentiate(g, z, *dz, &x, dx, 1);
-}
-
-/* One block alone on random activations. */
-static nl_status time_block(struct nl_run *run, struct nl_backend *be, struct nl_graph *g,
-                            nl_value x, nl_value z)
-{
-    float *values = NULL;
-    struct nl_plan *plan = NULL;
-    nl_value dz = x, keep[2] = {z, NL_NONE};
-    nl_status st = run->args.backward ? differentiate(g, x, z, &dz, &keep[1]) : NL_OK;
-    if (st == NL_OK) st = nl_params_alloc(g->params, be, NL_F32);
-    if (st == NL_OK && run->args.backward) st = nl_params_train(g->params);
-    if (st == NL_OK) st = nl_params_init(g->params, 1, true);
-    if (st == NL_OK) st = nl_plan_new(g, be, keep, run->args.backward ? 2 : 1, &plan);
-    if (st == NL_OK) st = nl_bench_values(nl_tensor_count(nl_graph_tensor(g, x)), &values);
-    if (st == NL_OK) st = nl_plan_write(plan, x, values);
-    if (st == NL_OK) st = nl_plan_write(plan, dz, values);
-    if (st == NL_OK) st = time_plan(run, plan, be->ops->name);
-    nl_free(values);
-    nl_plan_free(plan);
-    return st;
-}
-
-/* The block between casts, where the precision asks for them. */
-static nl_status block_of(const struct nl_run *run, struct nl_graph *g,
-                          const struct nl_block_site *site, nl_value x, nl_value *z)
-{
-    if (run->settings.config.model.precision == NL_PRECISION_BF16) g->storage = NL_BF16;
-    NL_TRY(nl_layer_cast(g, "x", g->storage, x, &x));
-    NL_TRY(nl_block_append(g, site, x, z));
-    return nl_layer_cast(g, "z", g->type, *z, z);
-}
-
-static nl_status bench_block(struct nl_run *run)
-{
-    struct nl_params params = {.list = NULL};
-    struct nl_graph *g = NULL;
-    struct nl_backend be;
-    int64_t dim[4] = {0};
-    nl_value x, z;
-    NL_TRY(read_shape(run->args.shape, dim));
-    NL_TRY(nl_settings_resolve(&run->settings));
-    NL_TRY(nl_open_backend(run, &be));
-    const struct nl_block_site site = {"nonlocal", 0, 0, &run->settings.config.nonlocal.options};
-    const int64_t clip[5] = {run->args.batch ? run->args.batch : 1, dim[1], dim[2], dim[3], dim[0]};
-    nl_status st = nl_graph_new(NL_F32, &params, &g);
-    if (st == NL_OK) g->training = (struct nl_training){.on = run->args.backward, .share = 1};
-    if (st == NL_OK) st = nl_graph_input(g, 5, clip, &x);
-    if (st == NL_OK) st = block_of(run, g, &site, x, &z);
-    if (st == NL_OK) st = time_block(run, &be, g, x, z);
-    nl_graph_free(g);
-    nl_params_clear(&params);
-    nl_backend_close(&be);
-    return st;
-}
-
 nl_status nl_cmd_bench(struct nl_run *run)
 {
     const char *mode = run->args.mode ? run->args.mode : "infer";
     if (strcmp(mode, "infer") == 0) return bench_infer(run);
-    if (strcmp(mode, "block") == 0) return bench_block(run);
+    if (strcmp(mode, "block") == 0) return nl_bench_block(run);
     if (strcmp(mode, "data") == 0) return nl_bench_data(run);
     if (strcmp(mode, "train") == 0) return nl_bench_train(run);
-    return nl_fail(NL_EUSAGE, "--mode: want infer, train, block or data, got \"%s\"", mode);
+    if (strcmp(mode, "peak") == 0) return nl_bench_peak(run);
+    return nl_fail(NL_EUSAGE, "--mode: want infer, train, block, data or peak, got \"%s\"", mode);
 }

@@ -110,12 +110,12 @@ static nl_status prepare(struct run_of_list *r)
     NL_TRY(nl_list_check_views(&e->inputs, e->list, &e->spec));
     NL_TRY(find_labels(r));
     warn_size(r);
-    NL_TRY(nl_folder_ready("--save_dir", e->folder));
-    NL_TRY(nl_eval_journal_open(e, weights));
-    NL_TRY(nl_jobs_new(&e->inputs, e->done, &r->jobs));
     r->batch = sampling_of(r)->batch_size;
     const struct nl_geometry at = {r->batch, e->spec.length, e->spec.crop, e->spec.crop};
     NL_TRY(nl_engine_open(&r->engine, &r->session, &at, NULL));
+    NL_TRY(nl_folder_ready("--save_dir", e->folder));
+    NL_TRY(nl_eval_journal_open(e, weights));
+    NL_TRY(nl_jobs_new(&e->inputs, e->done, &r->jobs));
     NL_TRY(nl_engine_settle(&r->engine));
     NL_TRY(make_buffers(r));
     return nl_stream_open(r->jobs, e->inputs.count - e->done, &e->spec, 2 * r->batch, &r->stream);

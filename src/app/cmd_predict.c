@@ -92,6 +92,14 @@ static nl_status make_buffers(struct predict *p)
                      &p->probability);
 }
 
+/* Three crops of one place in time go together. The files' 1, the original's, would only be slower,
+ * so that the flag alone counts. */
+static int batch_of(const struct nl_settings *settings)
+{
+    const bool asked = nl_settings_origin(settings, "INFER.batch_size") == NL_BY_FLAG;
+    return asked ? settings->config.infer.sampling.batch_size : 3;
+}
+
 /* Everything that can be refused is refused before the first video is opened. */
 static nl_status prepare(struct predict *p)
 {
@@ -104,14 +112,15 @@ static nl_status prepare(struct predict *p)
     NL_TRY(nl_view_spec(p->run, &p->spec));
     NL_TRY(
         nl_list_check_views(&p->inputs, p->run->settings.config.infer.sampling.filelist, &p->spec));
+    p->batch = batch_of(&p->run->settings);
+    const struct nl_geometry at = {p->batch, p->spec.length, p->spec.crop, p->spec.crop};
+    NL_TRY(nl_engine_open(&p->engine, &p->session, &at, NULL));
     NL_TRY(make_jobs(p));
     NL_TRY(open_json(p));
     NL_TRY(nl_stream_open(p->jobs, p->inputs.count, &p->spec, 2 * p->batch, &p->stream));
-    const struct nl_geometry at = {p->batch, p->spec.length, p->spec.crop, p->spec.crop};
     p->classes = p->run->settings.config.model.num_classes;
     p->topk = p->run->args.infer_topk ? (int)p->run->args.infer_topk : 20;
     if (p->topk > p->classes) p->topk = p->classes;
-    NL_TRY(nl_engine_open(&p->engine, &p->session, &at, NULL));
     NL_TRY(nl_engine_settle(&p->engine));
     return make_buffers(p);
 }
@@ -280,7 +289,7 @@ static void clear(struct predict *p)
 
 nl_status nl_cmd_predict(struct nl_run *run)
 {
-    struct predict p = {.run = run, .batch = 3};
+    struct predict p = {.run = run};
     nl_signals_watch();
     nl_status st = prepare(&p);
     if (st == NL_OK) st = run_all(&p);

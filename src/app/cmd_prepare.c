@@ -7,6 +7,7 @@
 #include "src/core/log.h"
 #include "src/core/memory.h"
 #include "src/core/text.h"
+#include "src/tensor/backend.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -194,18 +195,12 @@ static void finished(void *user, int item)
     nl_warn("left out: %s", t->trouble);
 }
 
-static int threads(const struct nl_run *run)
-{
-    const long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    if (run->args.threads) return (int)run->args.threads;
-    return processors < 1 ? 1 : processors > 1024 ? 1024 : (int)processors;
-}
-
 static nl_status reencode_all(struct prepare *p)
 {
+    const int64_t threads = p->run->args.threads;
     nl_progress_begin(&p->progress, "videos", p->inputs.count, p->run->args.log_interval);
     return nl_crew_run(&(struct nl_crew_task){.items = p->inputs.count,
-                                              .threads = threads(p->run),
+                                              .threads = threads ? (int)threads : nl_processors(),
                                               .work = work,
                                               .finished = finished,
                                               .user = p,

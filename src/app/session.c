@@ -1,40 +1,12 @@
 #include "src/app/session.h"
 
+#include "src/app/device.h"
 #include "src/app/load.h"
-#include "src/core/log.h"
+#include "src/app/room.h"
 #include "src/core/memory.h"
 #include "src/tensor/half.h"
 
 #include <string.h>
-
-/* The name that the precedence --backend, MODEL.backend, use_gpu leaves. */
-static const char *backend_name(const struct nl_run *run)
-{
-    const char *name = run->settings.config.model.backend;
-    if (strcmp(name, "auto") == 0 && run->args.use_gpu == NL_GPU_TRUE) return "cuda";
-    return name;
-}
-
-static void warn_of_emulation(const struct nl_run *run, const struct nl_backend *be)
-{
-    const char *why = NULL;
-    if (run->settings.config.model.precision != NL_PRECISION_BF16 || !be->ops->emulates) return;
-    if ((why = be->ops->emulates(be, NL_BF16)))
-        nl_warn("--precision=bf16 is emulated by backend %s, slower than f32: %s", be->ops->name,
-                why);
-}
-
-nl_status nl_open_backend(const struct nl_run *run, struct nl_backend *be)
-{
-    if (nl_backend_open(backend_name(run), (int)run->args.threads, be) == NL_OK) {
-        warn_of_emulation(run, be);
-        return NL_OK;
-    }
-    if (run->args.use_gpu == NL_GPU_TRUE)
-        return nl_fail(NL_EUSAGE, "--use_gpu=True: %s; --use_gpu=False runs on the CPU",
-                       nl_error());
-    return NL_EUSAGE;
-}
 
 static nl_status fill(struct nl_session *session, struct nl_state *state, nl_weights_use use)
 {
@@ -92,15 +64,68 @@ static nl_status find_layer(const struct nl_graph *g, const char *layer, struct 
     return NL_OK;
 }
 
+/* The graph, checked, and what is read of it. */
+static nl_status lay_out(struct nl_engine *engine, struct nl_session *session, const char *layer,
+                         struct nl_graph **g)
+{
+    NL_TRY(nl_model_graph(&session->model, &engine->geometry, g, &engine->ends));
+    nl_status st = layer ? find_layer(*g, layer, engine) : NL_OK;
+    engine->output = layer ? engine->layer : engine->ends.probability;
+    if (st == NL_OK) st = nl_check_impls(*g, &session->be);
+    if (st != NL_OK) nl_graph_free(*g);
+    return st;
+}
+
+nl_status nl_engine_measure(struct nl_session *session, const struct nl_geometry *geometry,
+                            const char *layer, size_t *bytes)
+{
+    struct nl_engine engine = {.geometry = *geometry, .layer = NL_NONE};
+    struct nl_plan_cost cost = {.arena = 0};
+    struct nl_graph *g = NULL;
+    NL_TRY(lay_out(&engine, session, layer, &g));
+    const nl_status st = nl_plan_measure(g, &session->be, &engine.output, 1, &cost);
+    nl_graph_free(g);
+    *bytes = cost.arena + cost.workspace + cost.constants;
+    return st;
+}
+
+struct wanted {
+    struct nl_session *session;
+    struct nl_geometry geometry;
+    const char *layer;
+};
+
+/* The plan, and three batches of clips on the host: the one at hand and what a reader holds. */
+static nl_status measure(void *user, int64_t batch, double *bytes)
+{
+    const struct wanted *w = user;
+    struct nl_geometry at = w->geometry;
+    size_t plan;
+    at.batch = batch;
+    NL_TRY(nl_engine_measure(w->session, &at, w->layer, &plan));
+    *bytes = (double)plan + 3.0 * (double)(at.frames * at.height * at.width * 3) * (double)batch *
+                                (double)sizeof(float);
+    return NL_OK;
+}
+
+/* Training has told what it needs, validation included, before it began. */
+static nl_status check_room(struct nl_session *session, const struct nl_geometry *geometry,
+                            const char *layer)
+{
+    struct wanted wanted = {session, *geometry, layer};
+    const struct nl_room_plan plan = {session->run, geometry->batch, measure, &wanted};
+    const unsigned told = NL_CMD_TRAIN | NL_CMD_BN_RECOMPUTE;
+    return session->run->command->bit & told ? NL_OK : nl_room_check(&plan);
+}
+
 nl_status nl_engine_open(struct nl_engine *engine, struct nl_session *session,
                          const struct nl_geometry *geometry, const char *layer)
 {
     struct nl_graph *g = NULL;
     *engine = (struct nl_engine){.geometry = *geometry, .layer = NL_NONE};
-    NL_TRY(nl_model_graph(&session->model, geometry, &g, &engine->ends));
-    nl_status st = layer ? find_layer(g, layer, engine) : NL_OK;
-    const nl_value output = layer ? engine->layer : engine->ends.probability;
-    if (st == NL_OK) st = nl_plan_new(g, &session->be, &output, 1, &engine->plan);
+    NL_TRY(check_room(session, geometry, layer));
+    NL_TRY(lay_out(engine, session, layer, &g));
+    const nl_status st = nl_plan_new(g, &session->be, &engine->output, 1, &engine->plan);
     nl_graph_free(g);
     return st;
 }
@@ -116,17 +141,15 @@ void nl_engine_close(struct nl_engine *engine)
     engine->plan = NULL;
 }
 
-/* Host floats into the clip, in the network's type. */
-static nl_status write_clips(struct nl_engine *engine, const float *clips)
+nl_status nl_put_floats(struct nl_plan *plan, nl_value v, const float *values)
 {
-    const struct nl_graph *g = nl_plan_graph(engine->plan);
-    const nl_tensor *t = nl_graph_tensor(g, engine->ends.clip);
+    const nl_tensor *t = nl_graph_tensor(nl_plan_graph(plan), v);
     const int64_t count = nl_tensor_count(t);
     double *wide = NULL;
-    if (t->type == NL_F32) return nl_plan_write(engine->plan, engine->ends.clip, clips);
+    if (t->type == NL_F32) return nl_plan_write(plan, v, values);
     NL_TRY(nl_calloc((size_t)count, sizeof *wide, &wide));
-    for (int64_t i = 0; i < count; i++) wide[i] = clips[i];
-    const nl_status st = nl_plan_write(engine->plan, engine->ends.clip, wide);
+    for (int64_t i = 0; i < count; i++) wide[i] = values[i];
+    const nl_status st = nl_plan_write(plan, v, wide);
     nl_free(wide);
     return st;
 }
@@ -156,7 +179,7 @@ nl_status nl_engine_read(struct nl_engine *engine, nl_value v, double *out)
 
 nl_status nl_engine_run(struct nl_engine *engine, const float *clips)
 {
-    NL_TRY(write_clips(engine, clips));
+    NL_TRY(nl_put_floats(engine->plan, engine->ends.clip, clips));
     return nl_plan_run(engine->plan, NULL);
 }
 

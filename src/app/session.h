@@ -17,6 +17,7 @@ struct nl_engine {
     struct nl_geometry geometry;
     struct nl_plan *plan;
     struct nl_model_ends ends;
+    nl_value output;    /* what the plan keeps */
     nl_value layer;     /* the extra output asked for, NL_NONE without */
     nl_tensor layer_is; /* its shape */
 };
@@ -34,10 +35,8 @@ nl_status nl_session_open(struct nl_session *session, struct nl_run *run,
                           nl_weights_use use) NL_MUST_CHECK;
 void nl_session_close(struct nl_session *session);
 
-/* Opens the backend that --backend, MODEL.backend and use_gpu ask for. */
-nl_status nl_open_backend(const struct nl_run *run, struct nl_backend *be) NL_MUST_CHECK;
-
-/* The plan for one geometry; `layer` (NULL: none) names a node whose output is wanted too. */
+/* The plan for one geometry; `layer` (NULL: none) names a node whose output is wanted instead of
+ * the probabilities. NL_EUSAGE, before anything is allocated, where memory does not suffice. */
 nl_status nl_engine_open(struct nl_engine *engine, struct nl_session *session,
                          const struct nl_geometry *geometry, const char *layer) NL_MUST_CHECK;
 
@@ -46,8 +45,15 @@ nl_status nl_engine_open(struct nl_engine *engine, struct nl_session *session,
 nl_status nl_engine_settle(struct nl_engine *engine) NL_MUST_CHECK;
 void nl_engine_close(struct nl_engine *engine);
 
+/* Bytes of that plan, without allocating it. */
+nl_status nl_engine_measure(struct nl_session *session, const struct nl_geometry *geometry,
+                            const char *layer, size_t *bytes) NL_MUST_CHECK;
+
 /* Runs clips [N,T,H,W,3] (floats on the host). */
 nl_status nl_engine_run(struct nl_engine *engine, const float *clips) NL_MUST_CHECK;
+
+/* Host floats into an input of the plan, F32 or F64. */
+nl_status nl_put_floats(struct nl_plan *plan, nl_value v, const float *values) NL_MUST_CHECK;
 
 /* A kept value, dense, as doubles; call it after a run. */
 nl_status nl_engine_read(struct nl_engine *engine, nl_value v, double *out) NL_MUST_CHECK;

@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-enum { NL_TABLE_COLUMNS = 10 };
+enum { NL_TABLE_COLUMNS = 12 };
 
 struct nl_table {
     int columns;

@@ -1,21 +1,9 @@
 /* What training will need in memory, told before it starts. */
+#include "src/app/room.h"
 #include "src/app/train.h"
 #include "src/core/log.h"
 
 #include <inttypes.h>
-#include <stdio.h>
-
-/* Bytes that the machine can still give, 0 where it does not say. */
-static double available_bytes(void)
-{
-    FILE *file = fopen("/proc/meminfo", "re");
-    char line[128];
-    long long kib = 0;
-    while (file && fgets(line, sizeof line, file))
-        if (sscanf(line, "MemAvailable: %lld kB", &kib) == 1) break;
-    if (file) fclose(file);
-    return (double)kib * 1024;
-}
 
 /* Bytes of the clips that a loader holds. */
 static double clips_of(const struct nl_sampling *s, int64_t batch)
@@ -63,7 +51,7 @@ static int64_t fitting(struct nl_train *train, struct nl_geometry g, double room
 
 nl_status nl_train_memory(struct nl_train *train, const struct nl_geometry *g)
 {
-    const double mib = 1024.0 * 1024, room = available_bytes();
+    const double mib = 1024.0 * 1024, room = nl_room();
     struct forecast f;
     NL_TRY(predict(train, g, &f));
     nl_note("memory: %.0f MiB (activations %.0f, workspace %.0f, parameters with gradients and "

@@ -1,5 +1,6 @@
 #include "src/app/trainer.h"
 
+#include "src/app/device.h"
 #include "src/core/memory.h"
 #include "src/core/rng.h"
 
@@ -44,7 +45,8 @@ nl_status nl_trainer_measure(struct nl_session *session, const struct nl_geometr
     struct nl_graph *g = NULL;
     NL_TRY(nl_model_train_graph(&session->model, geometry, &training, &g, &ends));
     const nl_value keep[2] = {ends.loss, ends.logits};
-    const nl_status st = nl_plan_measure(g, &session->be, keep, 2, &plan);
+    nl_status st = nl_check_impls(g, &session->be);
+    if (st == NL_OK) st = nl_plan_measure(g, &session->be, keep, 2, &plan);
     nl_graph_free(g);
     NL_TRY(st);
     *cost = (struct nl_train_cost){.activations = plan.arena,
@@ -62,23 +64,10 @@ static nl_status make_plan(struct nl_trainer *t, const struct nl_config *config)
     struct nl_graph *g = NULL;
     NL_TRY(nl_model_train_graph(&session->model, &t->geometry, &training, &g, &t->ends));
     const nl_value keep[2] = {t->ends.loss, t->ends.logits};
-    nl_status st = nl_plan_new(g, &session->be, keep, 2, &t->plan);
+    nl_status st = nl_check_impls(g, &session->be);
+    if (st == NL_OK) st = nl_plan_new(g, &session->be, keep, 2, &t->plan);
     if (st == NL_OK) st = nl_optimizer_new(g, &session->be, config->train.nesterov, &t->optimizer);
     nl_graph_free(g);
-    return st;
-}
-
-/* Host numbers into an input, in the network's type. */
-static nl_status put(struct nl_trainer *t, nl_value v, const float *values)
-{
-    const nl_tensor *tensor = nl_graph_tensor(nl_plan_graph(t->plan), v);
-    const int64_t count = nl_tensor_count(tensor);
-    double *wide = NULL;
-    if (tensor->type == NL_F32) return nl_plan_write(t->plan, v, values);
-    NL_TRY(nl_calloc((size_t)count, sizeof *wide, &wide));
-    for (int64_t i = 0; i < count; i++) wide[i] = values[i];
-    const nl_status st = nl_plan_write(t->plan, v, wide);
-    nl_free(wide);
     return st;
 }
 
@@ -93,7 +82,7 @@ static nl_status put_shares(struct nl_trainer *t)
     const int64_t batch = t->geometry.batch;
     for (int64_t i = 0; i < batch; i++)
         t->host[i] = (float)(1.0 / ((double)batch * t->micro_batches));
-    return put(t, t->ends.share, t->host);
+    return nl_put_floats(t->plan, t->ends.share, t->host);
 }
 
 static nl_status build(struct nl_trainer *t, const struct nl_config *config)
@@ -141,7 +130,7 @@ static nl_status put_mask(struct nl_trainer *t, int64_t step, int index)
     nl_rng_seed(&rng, t->seed, name);
     for (int64_t i = 0; i < count; i++)
         t->host[i] = nl_rng_double(&rng) < rate ? 0 : (float)(1 / (1 - rate));
-    return put(t, t->ends.mask, t->host);
+    return nl_put_floats(t->plan, t->ends.mask, t->host);
 }
 
 /* A value of the plan as doubles in t->wide. */
@@ -168,7 +157,7 @@ static nl_status count_up(struct nl_trainer *t, const int64_t *labels, struct nl
 nl_status nl_trainer_micro(struct nl_trainer *t, int64_t step, int index, const float *clips,
                            const int64_t *labels, struct nl_tally *tally)
 {
-    NL_TRY(put(t, t->ends.clip, clips));
+    NL_TRY(nl_put_floats(t->plan, t->ends.clip, clips));
     NL_TRY(nl_plan_write(t->plan, t->ends.label, labels));
     NL_TRY(put_mask(t, step, index));
     NL_TRY(nl_plan_run(t->plan, NULL));

@@ -65,15 +65,7 @@ static struct nl_geometry geometry_of(const struct nl_config *config, int batch)
 nl_status nl_validate_measure(struct nl_train *train, int batch, size_t *bytes)
 {
     const struct nl_geometry geometry = geometry_of(train->config, batch);
-    struct nl_session *session = &train->session;
-    struct nl_plan_cost cost = {.arena = 0};
-    struct nl_model_ends ends;
-    struct nl_graph *g = NULL;
-    NL_TRY(nl_model_graph(&session->model, &geometry, &g, &ends));
-    const nl_status st = nl_plan_measure(g, &session->be, &ends.probability, 1, &cost);
-    nl_graph_free(g);
-    *bytes = cost.arena + cost.workspace + cost.constants;
-    return st;
+    return nl_engine_measure(&train->session, &geometry, NULL, bytes);
 }
 
 nl_status nl_validate(struct nl_train *train, struct nl_tally *tally)

@@ -2,7 +2,6 @@
 
 #include "src/core/memory.h"
 
-#include <sched.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -88,19 +87,9 @@ nl_status nl_backend_register(const struct nl_backend_ops *ops)
     return NL_OK;
 }
 
-/* Those that this process may run on; a set may be too small for a very large machine. */
-static int processors(void)
-{
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
-    const long online = sysconf(_SC_NPROCESSORS_ONLN);
-    return online > 0 ? (int)online : 1;
-}
-
 static nl_status open_one(const struct nl_backend_ops *ops, int threads, struct nl_backend *be)
 {
-    *be = (struct nl_backend){.ops = ops, .threads = threads > 0 ? threads : processors()};
+    *be = (struct nl_backend){.ops = ops, .threads = threads > 0 ? threads : nl_processors()};
     const nl_status st = ops->open ? ops->open(be) : NL_OK;
     if (st != NL_OK) be->ops = NULL;
     return st;
@@ -209,6 +198,16 @@ nl_status nl_kernel_prepare(struct nl_backend *be, const struct nl_op_desc *desc
     const nl_status st = kernel->impl->prepare(be, &kernel->desc, &kernel->prepared, &kernel->need);
     if (st != NL_OK) nl_kernel_drop(be, kernel);
     return st;
+}
+
+const struct nl_impl *nl_kernel_choice(const struct nl_backend *be, const struct nl_op_desc *desc,
+                                       int i)
+{
+    nl_reason why;
+    for (const struct nl_backend_ops *ops = be->ops; ops; ops = ops->next)
+        for (const struct nl_impl *const *impl = impls_of(ops, desc->op); *impl; impl++)
+            if ((*impl)->can(be, desc, &why) && i-- == 0) return *impl;
+    return NULL;
 }
 
 nl_status nl_kernel_pack(struct nl_backend *be, const struct nl_kernel *kernel,

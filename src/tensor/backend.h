@@ -123,6 +123,9 @@ nl_status nl_backend_register(const struct nl_backend_ops *ops);
 /* The i-th known backend, built-in ones first; NULL past the end. */
 const struct nl_backend_ops *nl_backend_at(int i);
 
+/* Processors that this process may run on, at least 1. */
+int nl_processors(void);
+
 /* Opens the backend of that name, or for "auto" the first automatic one that opens. `threads` 0
  * means one per processor available. NL_EUSAGE if there is none, with the known names, or with the
  * remedy where this build lacks it; otherwise what open() said. nl_backend_close undoes it. */
@@ -144,6 +147,10 @@ struct nl_kernel {
  * "auto": none) is the only implementation name accepted. NL_ENOSUP and the reasons if none can. */
 nl_status nl_kernel_prepare(struct nl_backend *be, const struct nl_op_desc *desc, const char *force,
                             struct nl_kernel *kernel) NL_MUST_CHECK;
+/* The i-th implementation that can serve, in the order in which they are asked; NULL past the
+ * last. */
+const struct nl_impl *nl_kernel_choice(const struct nl_backend *be, const struct nl_op_desc *desc,
+                                       int i);
 nl_status nl_kernel_pack(struct nl_backend *be, const struct nl_kernel *kernel,
                          const struct nl_args *args, void *packed) NL_MUST_CHECK;
 nl_status nl_kernel_run(struct nl_backend *be, const struct nl_kernel *kernel,

@@ -58,6 +58,11 @@ int64_t nl_op_multiply_adds(const struct nl_op_desc *desc)
         const int64_t score = desc->attr.pairwise.score == NL_SCORE_PRODUCT ? a->dim[3] : 0;
         return pairs * (score + desc->in[2].dim[3]);
     }
+    case NL_OP_PAIRWISE_DX: { /* scores again, dv and dy . v; with vectors dq and dk too */
+        const int64_t pairs = a->dim[0] * a->dim[1] * a->dim[2] * b->dim[2];
+        const int64_t score = desc->attr.pairwise.score == NL_SCORE_PRODUCT ? a->dim[3] : 0;
+        return pairs * (3 * score + 2 * desc->in[2].dim[3]);
+    }
     case NL_OP_PRODUCT:
         return nl_tensor_count(y) * a->dim[3];
     default:

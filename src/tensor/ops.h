@@ -174,7 +174,8 @@ const char *nl_affinity_name(nl_affinity f); /* "exp", "identity", "relu" */
 double nl_affinity_value(nl_affinity f, double s);
 double nl_affinity_slope(nl_affinity f, double s); /* its derivative; relu: 0 at 0 */
 
-/* Nominal multiply-adds of convolutions (the classifier too), pairwise and product; else 0. */
+/* Nominal multiply-adds of convolutions (the classifier too), pairwise, their gradients and
+ * product; else 0. */
 int64_t nl_op_multiply_adds(const struct nl_op_desc *desc);
 
 #endif

@@ -1,0 +1,161 @@
+#include "src/app/room.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum { PATH_LENGTH = 4400 };
+
+/* The number behind `key` at the start of a line of a file; "" is the file's first number.
+ * INFINITY where there is none, as in a limit of "max". */
+static double number_in(const char *path, const char *key)
+{
+    FILE *file = fopen(path, "re");
+    const size_t length = strlen(key);
+    char line[256];
+    double found = INFINITY;
+    while (file && isinf(found) && fgets(line, sizeof line, file)) {
+        uint64_t number = 0;
+        if (strncmp(line, key, length) == 0 && sscanf(line + length, "%" SCNu64, &number) == 1)
+            found = (double)number;
+    }
+    if (file) fclose(file);
+    return found;
+}
+
+/* What the two versions of control groups call their files. */
+struct group_files {
+    const char *mount, *limit, *usage, *cache;
+};
+static const struct group_files v1 = {"/sys/fs/cgroup/memory", "memory.limit_in_bytes",
+                                      "memory.usage_in_bytes", "total_inactive_file "},
+                                v2 = {"/sys/fs/cgroup", "memory.max", "memory.current",
+                                      "inactive_file "};
+
+static double value_of(const char *folder, const char *file, const char *key)
+{
+    char path[PATH_LENGTH + 64];
+    snprintf(path, sizeof path, "%s/%s", folder, file);
+    return number_in(path, key);
+}
+
+/* What one group leaves. Cached files count as used there, but go when memory is asked for. */
+static double room_of_group(const char *folder, const struct group_files *files)
+{
+    const double limit = value_of(folder, files->limit, ""),
+                 usage = value_of(folder, files->usage, ""),
+                 cache = value_of(folder, "memory.stat", files->cache);
+    if (isinf(limit) || isinf(usage)) return INFINITY;
+    return fmax(1, limit - usage + (isinf(cache) ? 0 : cache));
+}
+
+/* The group at `path`, and those above it. */
+static double room_of_groups(const char *root, const struct group_files *files, char *path)
+{
+    double least = INFINITY;
+    for (;;) {
+        char folder[PATH_LENGTH];
+        snprintf(folder, sizeof folder, "%s%s%s", root, files->mount, path);
+        least = fmin(least, room_of_group(folder, files));
+        char *slash = strrchr(path, '/');
+        if (!slash) return least;
+        *slash = '\0';
+    }
+}
+
+/* Lines are NUMBER:CONTROLLERS:PATH; version 2 names no controllers. */
+static double room_in_groups(const char *root)
+{
+    char path[PATH_LENGTH], line[PATH_LENGTH];
+    double least = INFINITY;
+    snprintf(path, sizeof path, "%s/proc/self/cgroup", root);
+    FILE *file = fopen(path, "re");
+    while (file && fgets(line, sizeof line, file)) {
+        char *controllers = strchr(line, ':'), *group = strchr(line, '/');
+        line[strcspn(line, "\n")] = '\0';
+        if (!controllers || !group) continue;
+        if (strncmp(controllers, "::", 2) == 0)
+            least = fmin(least, room_of_groups(root, &v2, group));
+        else if (strncmp(controllers, ":memory:", 8) == 0)
+            least = fmin(least, room_of_groups(root, &v1, group));
+    }
+    if (file) fclose(file);
+    return least;
+}
+
+double nl_room_at(const char *root)
+{
+    char path[PATH_LENGTH];
+    snprintf(path, sizeof path, "%s/proc/meminfo", root);
+    const double least = fmin(1024 * number_in(path, "MemAvailable:"), room_in_groups(root));
+    return isinf(least) ? 0 : least;
+}
+
+static double room_of_addresses(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return INFINITY;
+    const double used = number_in("/proc/self/statm", "") * (double)sysconf(_SC_PAGESIZE);
+    return isinf(used) ? INFINITY : fmax(1, (double)limit.rlim_cur - used);
+}
+
+double nl_room(void)
+{
+    const double machine = nl_room_at(""), addresses = room_of_addresses();
+    if (machine > 0) return fmin(machine, addresses);
+    return isinf(addresses) ? 0 : addresses;
+}
+
+/* How each command is asked for another batch, and for smaller clips. */
+static const struct remedy {
+    unsigned commands;
+    const char *batch, *smaller;
+} remedies[] = {
+    {NL_CMD_BENCH, "--batch=", "--crop or --shape"},
+    {NL_CMD_INFO, "--batch=", "--crop"},
+    {NL_CMD_PREDICT, "--batch_size=", "INFER.crop_size or INFER.video_length"},
+    {NL_CMD_EVAL, "--batch_size=", "TEST.crop_size or TEST.video_length"},
+    {~0u, "clips in --input: ", "clip"},
+};
+
+static const struct remedy *remedy_for(const struct nl_run *run)
+{
+    const struct remedy *remedy = remedies;
+    while (!(remedy->commands & run->command->bit)) remedy++;
+    return remedy;
+}
+
+/* The largest batch that fits, from what one clip and all of them need; one does. */
+static int64_t fitting(const struct nl_room_plan *plan, double one, double all, double room)
+{
+    const double each = (all - one) / (double)(plan->batch - 1);
+    int64_t batch = 1 + (int64_t)((room - one) / each);
+    double need = 0;
+    if (batch >= plan->batch) batch = plan->batch - 1;
+    while (batch > 1 && (plan->measure(plan->user, batch, &need) != NL_OK || need > room))
+        batch -= 1 + batch / 8;
+    return batch < 1 ? 1 : batch;
+}
+
+nl_status nl_room_check(const struct nl_room_plan *plan)
+{
+    const double mib = 1024.0 * 1024, room = nl_room();
+    const struct remedy *remedy = remedy_for(plan->run);
+    double need, one;
+    if (room == 0) return NL_OK;
+    NL_TRY(plan->measure(plan->user, plan->batch, &need));
+    if (need <= room) return NL_OK;
+    NL_TRY(plan->measure(plan->user, 1, &one));
+    if (one > room)
+        return nl_fail(NL_EUSAGE,
+                       "a single clip needs %.0f MiB of memory, %.0f are there; want a smaller %s",
+                       one / mib, room / mib, remedy->smaller);
+    const int64_t fits = fitting(plan, one, need, room);
+    return nl_fail(NL_EUSAGE,
+                   "%" PRId64 " clips at a time need %.0f MiB of memory, %.0f are there; %" PRId64
+                   " fit: %s%" PRId64,
+                   plan->batch, need / mib, room / mib, fits, remedy->batch, fits);
+}
