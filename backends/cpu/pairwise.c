@@ -158,7 +158,7 @@ struct cut {
 static struct cut cut_of(const struct nl_op_desc *desc, const struct nl_args *args)
 {
     struct cut cut = {.p = nl_cpu_pairwise_of(desc, args), .together = 1};
-    if (cut.p.queries * cut.p.keys <= SMALL) cut.together = TOGETHER;
+    if ((double)cut.p.queries * (double)cut.p.keys <= SMALL) cut.together = TOGETHER;
     cut.groups = nl_cpu_parts(cut.p.batches, cut.together);
     int64_t most = QUERIES;
     while (cut.groups * nl_cpu_parts(cut.p.queries, most) < TILES && most >= 64) most /= 2;
@@ -173,7 +173,7 @@ static void attend(const struct cut *cut, int64_t batch, int64_t query, float *s
     const struct nl_cpu_pairwise *p = &cut->p;
     const struct nl_cpu_table keys = nl_cpu_batch(p->k, batch), values = nl_cpu_batch(p->v, batch);
     struct tile t = {.p = p, .k = keys, .v = values, .scores = scores, .ld = cut->columns};
-    t.small = p->queries * p->keys <= SMALL;
+    t.small = (double)p->queries * (double)p->keys <= SMALL;
     t.rows = p->queries - query < cut->rows ? p->queries - query : cut->rows;
     t.q = nl_cpu_batch(p->q, batch);
     t.y = nl_cpu_batch(p->y, batch);

@@ -41,7 +41,8 @@ struct nl_cpu_pairwise nl_cpu_pairwise_dx_of(const struct nl_op_desc *desc,
 /* Kernels of our own where there are some and a batch is large enough to share panels. */
 static const struct nl_cpu_kernel *kernel_for(const struct nl_cpu_pairwise *p)
 {
-    const bool worth = p->queries * p->width * (p->depth + p->width) >= WORTH;
+    const bool worth =
+        (double)p->queries * (double)p->width * (double)(p->depth + p->width) >= WORTH;
     return worth && p->score == NL_SCORE_PRODUCT ? nl_cpu_kernel_best() : NULL;
 }
 

@@ -19,7 +19,7 @@ static bool can(const struct nl_backend *be, const struct nl_op_desc *desc, nl_r
     if (!nl_cpu_can_half(be, desc, why)) return false;
     if (desc->attr.pairwise.score != NL_SCORE_PRODUCT || q->dim[3] % 2)
         return nl_decline(why, "only for products of an even number of channels");
-    if (q->dim[2] * v->dim[2] * (q->dim[3] + v->dim[3]) < WORTH)
+    if ((double)q->dim[2] * (double)v->dim[2] * (double)(q->dim[3] + v->dim[3]) < WORTH)
         return nl_decline(why, "batches are too small to share packed keys");
     return true;
 }

@@ -14,7 +14,7 @@ static bool can(const struct nl_backend *be, const struct nl_op_desc *desc, nl_r
     const nl_tensor *q = &desc->in[0], *v = &desc->in[2];
     if (!nl_cpu_kernel_best()) return nl_decline(why, "the processor has neither AVX2 nor AVX-512");
     if (!nl_cpu_pairwise_can(be, desc, why)) return false;
-    if (q->dim[2] * v->dim[2] * (q->dim[3] + v->dim[3]) < WORTH)
+    if ((double)q->dim[2] * (double)v->dim[2] * (double)(q->dim[3] + v->dim[3]) < WORTH)
         return nl_decline(why, "batches are too small to share packed keys");
     return true;
 }
