@@ -48,6 +48,8 @@ struct nl_impl {
 
     /* NULL: nothing to drop. Also called after a prepare() that failed, with what it had made. */
     void (*drop)(struct nl_backend *be, void *prepared);
+
+    bool on_request; /* considered only where it is asked for by name */
 };
 
 typedef enum { NL_TO_DEVICE, NL_TO_HOST, NL_WITHIN } nl_copy;
