@@ -93,7 +93,10 @@ START_TEST(the_callers_number_of_openmp_threads_is_left_alone)
     static const struct op_case ops[] = {
         {.name = "1x3x3",
          .desc = {CONV(1, 1, 1, 0, 1, 1, false),
-                  {DENSE5(1, 1, 8, 8, 32), DENSE5(32, 1, 3, 3, 32)}, {DENSE5(1, 1, 8, 8, 32)}}}};
+                  {DENSE5(1, 1, 8, 8, 32), DENSE5(32, 1, 3, 3, 32)}, {DENSE5(1, 1, 8, 8, 32)}}},
+        {.name = "a product",
+         .desc = {NL_OP_PRODUCT, {.product = {.scale = 1}},
+                  {DENSE4(1, 1, 128, 64), DENSE4(1, 1, 64, 128)}, {DENSE4(1, 1, 128, 128)}}}};
     /* clang-format on */
     struct op_result y;
     struct nl_backend be = opened("onednn", 2);
@@ -129,7 +132,7 @@ int main(void)
     TCase *tc = tcase_create("onednn");
     tcase_add_test(tc, relu_keeps_nan_and_next_to_nothing_of_negative_values);
     tcase_add_test(tc, filters_are_packed_anew_for_each_version);
-    tcase_add_loop_test(tc, the_callers_number_of_openmp_threads_is_left_alone, 0, 1);
+    tcase_add_loop_test(tc, the_callers_number_of_openmp_threads_is_left_alone, 0, 2);
     tcase_add_test(tc, bf16_is_emulated_where_cpu_does_so);
     tcase_add_test(tc, the_best_backend_is_this_one);
     suite_add_tcase(suite, tc);

@@ -1,4 +1,4 @@
-/* Which convolutions the onednn backend serves and why it declines others,
+/* Which convolutions and products the onednn backend serves and why it declines others,
  * in F32, in BF16, and in BF16 as if the processor had AMX; that what it serves is right, and the
  * same for any number of threads. */
 #include "backends/onednn/dnnl.h"
@@ -15,6 +15,10 @@
     NL_OP_CONV, {.conv = {.stride = {st, sh, sw}, .pad = {pt, ph, pw}, .relu = act}}
 #define CONV_DX(s, p, t, h, w) \
     NL_OP_CONV_DX, {.conv = {.stride = {1, s, s}, .pad = {0, p, p}, .extent = {t, h, w}}}
+#define PRODUCT(factor) NL_OP_PRODUCT, {.product = {.scale = factor}}
+#define TURNED4(b0, b1, rows, cols) \
+    {.rank = 4, .dim = {b0, b1, rows, cols}, \
+     .stride = {INT64_C(1) * (b1) * (rows) * (cols), INT64_C(1) * (rows) * (cols), 1, rows}}
 
 #define ONE_TAP  "one tap is as fast on cpu"
 #define NARROW   "dx of narrow pictures in bf16 is as fast on cpu"
@@ -114,6 +118,19 @@ static const struct {
                 DENSE5(1, 1, 16, 16, 64)},
                {DENSE5(1, 1, 16, 16, 64)}}},
      "onednn", ADDED, DX_ADDED, DX_ADDED},
+    {{.name = "a product of turned matrices",
+      .desc = {PRODUCT(1),
+               {DENSE4(2, 1, 300, 96), TURNED4(2, 1, 96, 100)},
+               {DENSE4(2, 1, 300, 100)}}},
+     "onednn", NULL, NULL, NULL},
+    {{.name = "a scaled product of batches",
+      .desc = {PRODUCT(0.3),
+               {TURNED4(3, 2, 130, 70), ROWS4(3, 2, 70, 120, 130)},
+               {ROWS4(3, 2, 130, 120, 123)}}},
+     "onednn", NULL, NULL, NULL},
+    {{.name = "a row times a matrix",
+      .desc = {PRODUCT(1), {DENSE4(1, 1, 1, 256), DENSE4(1, 1, 256, 512)}, {DENSE4(1, 1, 1, 512)}}},
+     "onednn", "vectors and small products are faster on cpu", NULL, NULL},
 };
 /* clang-format on */
 

@@ -49,6 +49,18 @@ nl_status nl_dnnl_pack_desc(const struct nl_dnnl *dnnl, const struct nl_dnnl_con
                             const_dnnl_primitive_desc_t desc,
                             dnnl_primitive_desc_t *out) NL_MUST_CHECK;
 
+/* c[m,n] = scale * a[m,k] b[k,n], or with `add` c += a b; any strides. */
+struct nl_dnnl_product {
+    dnnl_data_type_t type, sums; /* of a and b, of c */
+    dnnl_dims_t a, b, c;         /* extents */
+    dnnl_dims_t a_stride, b_stride, c_stride;
+    float scale; /* 1 with `add` */
+    bool add;
+};
+
+nl_status nl_dnnl_product_desc(const struct nl_dnnl *dnnl, const struct nl_dnnl_product *product,
+                               dnnl_primitive_desc_t *out) NL_MUST_CHECK;
+
 /* Bytes of an argument, a DNNL_ARG_...; 0 where there is none. */
 size_t nl_dnnl_bytes(const_dnnl_primitive_desc_t desc, int arg);
 

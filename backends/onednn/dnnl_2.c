@@ -96,3 +96,35 @@ nl_status nl_dnnl_pack_desc(const struct nl_dnnl *dnnl, const struct nl_dnnl_con
     nl_dnnl_set_threads(before);
     return nl_dnnl_status(st, "layout of filters");
 }
+
+static dnnl_status_t describe_product(const struct nl_dnnl_product *p, dnnl_matmul_desc_t *op)
+{
+    dnnl_memory_desc_t a, b, c;
+    dnnl_status_t st = dnnl_memory_desc_init_by_strides(&a, 2, p->a, p->type, p->a_stride);
+    if (st == dnnl_success)
+        st = dnnl_memory_desc_init_by_strides(&b, 2, p->b, p->type, p->b_stride);
+    if (st == dnnl_success)
+        st = dnnl_memory_desc_init_by_strides(&c, 2, p->c, p->sums, p->c_stride);
+    return st == dnnl_success ? dnnl_matmul_desc_init(op, &a, &b, NULL, &c) : st;
+}
+
+nl_status nl_dnnl_product_desc(const struct nl_dnnl *dnnl, const struct nl_dnnl_product *product,
+                               dnnl_primitive_desc_t *out)
+{
+    dnnl_matmul_desc_t op;
+    dnnl_post_ops_t ops = NULL;
+    dnnl_primitive_attr_t attr = NULL;
+    const int before = nl_dnnl_set_threads(dnnl->threads);
+    dnnl_status_t st = dnnl_post_ops_create(&ops);
+    *out = NULL;
+    if (st == dnnl_success && product->add) st = dnnl_post_ops_append_sum(ops, 1);
+    if (st == dnnl_success && product->scale != 1)
+        st = dnnl_post_ops_append_eltwise(ops, 1, dnnl_eltwise_linear, product->scale, 0);
+    if (st == dnnl_success) st = attributes(ops, &attr);
+    if (st == dnnl_success) st = describe_product(product, &op);
+    if (st == dnnl_success) st = dnnl_primitive_desc_create(out, &op, attr, dnnl->engine, NULL);
+    if (attr) dnnl_primitive_attr_destroy(attr);
+    if (ops) dnnl_post_ops_destroy(ops);
+    nl_dnnl_set_threads(before);
+    return nl_dnnl_status(st, "product");
+}

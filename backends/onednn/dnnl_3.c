@@ -108,3 +108,38 @@ nl_status nl_dnnl_pack_desc(const struct nl_dnnl *dnnl, const struct nl_dnnl_con
     nl_dnnl_set_threads(before);
     return nl_dnnl_status(st, "layout of filters");
 }
+
+static dnnl_status_t describe_product(dnnl_engine_t engine, const struct nl_dnnl_product *p,
+                                      const_dnnl_primitive_attr_t attr, dnnl_primitive_desc_t *out)
+{
+    dnnl_memory_desc_t a = NULL, b = NULL, c = NULL;
+    dnnl_status_t st = dnnl_memory_desc_create_with_strides(&a, 2, p->a, p->type, p->a_stride);
+    if (st == dnnl_success)
+        st = dnnl_memory_desc_create_with_strides(&b, 2, p->b, p->type, p->b_stride);
+    if (st == dnnl_success)
+        st = dnnl_memory_desc_create_with_strides(&c, 2, p->c, p->sums, p->c_stride);
+    if (st == dnnl_success)
+        st = dnnl_matmul_primitive_desc_create(out, engine, a, b, NULL, c, attr);
+    forget((const dnnl_memory_desc_t[]){a, b, c}, 3);
+    return st;
+}
+
+nl_status nl_dnnl_product_desc(const struct nl_dnnl *dnnl, const struct nl_dnnl_product *product,
+                               dnnl_primitive_desc_t *out)
+{
+    dnnl_post_ops_t ops = NULL;
+    dnnl_primitive_attr_t attr = NULL;
+    const int before = nl_dnnl_set_threads(dnnl->threads);
+    dnnl_status_t st = dnnl_post_ops_create(&ops);
+    *out = NULL;
+    if (st == dnnl_success && product->add)
+        st = dnnl_post_ops_append_sum(ops, 1, 0, dnnl_data_type_undef);
+    if (st == dnnl_success && product->scale != 1)
+        st = dnnl_post_ops_append_eltwise(ops, dnnl_eltwise_linear, product->scale, 0);
+    if (st == dnnl_success) st = attributes(ops, &attr);
+    if (st == dnnl_success) st = describe_product(dnnl->engine, product, attr, out);
+    if (attr) dnnl_primitive_attr_destroy(attr);
+    if (ops) dnnl_post_ops_destroy(ops);
+    nl_dnnl_set_threads(before);
+    return nl_dnnl_status(st, "product");
+}

@@ -95,3 +95,15 @@ bool nl_onednn_conv_is_good(const struct nl_dnnl *dnnl, const struct nl_dnnl_con
     dnnl_primitive_desc_destroy(pd);
     return good;
 }
+
+bool nl_onednn_product_is_good(const struct nl_dnnl *dnnl, const struct nl_dnnl_product *product,
+                               nl_reason *why)
+{
+    dnnl_primitive_desc_t pd = NULL;
+    if (nl_dnnl_product_desc(dnnl, product, &pd) != NL_OK) return nl_decline(why, "%s", nl_error());
+    const char *const name = nl_dnnl_name(pd);
+    const bool good = is_fast(name);
+    if (!good) nl_decline(why, "the library has only %s", name);
+    dnnl_primitive_desc_destroy(pd);
+    return good;
+}
