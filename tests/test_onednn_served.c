@@ -1,4 +1,4 @@
-/* Which convolutions and products the onednn backend serves and why it declines others,
+/* Which convolutions, gradients and products the onednn backend serves and why it declines others,
  * in F32, in BF16, and in BF16 as if the processor had AMX; that what it serves is right, and the
  * same for any number of threads. */
 #include "backends/onednn/dnnl.h"
@@ -15,6 +15,9 @@
     NL_OP_CONV, {.conv = {.stride = {st, sh, sw}, .pad = {pt, ph, pw}, .relu = act}}
 #define CONV_DX(s, p, t, h, w) \
     NL_OP_CONV_DX, {.conv = {.stride = {1, s, s}, .pad = {0, p, p}, .extent = {t, h, w}}}
+#define CONV_DW(s, pt, p, kt, k, writes) \
+    NL_OP_CONV_DW, {.conv = {.stride = {1, s, s}, .pad = {pt, p, p}, .extent = {kt, k, k}, \
+                             .bias = true, .set = writes}}
 #define PRODUCT(factor) NL_OP_PRODUCT, {.product = {.scale = factor}}
 #define TURNED4(b0, b1, rows, cols) \
     {.rank = 4, .dim = {b0, b1, rows, cols}, \
@@ -22,6 +25,9 @@
 
 #define ONE_TAP  "one tap is as fast on cpu"
 #define NARROW   "dx of narrow pictures in bf16 is as fast on cpu"
+#define HALF     "one tap in bf16 is as fast on cpu"
+#define STRIDES  "taps in time and strides are faster on cpu"
+#define WINDOWS  "a product only where there is one tap without stride"
 #define ADDED    "in f32 sums may lie where the residual does"
 #define RESIDUAL "a residual in bf16 is added as fast on cpu"
 #define DX_ADDED "the library adds nothing to dx"
@@ -118,6 +124,76 @@ static const struct {
                 DENSE5(1, 1, 16, 16, 64)},
                {DENSE5(1, 1, 16, 16, 64)}}},
      "onednn", ADDED, DX_ADDED, DX_ADDED},
+    {{.name = "dw of the first layer",
+      .desc = {CONV_DW(2, 0, 3, 1, 7, false),
+               {DENSE5(2, 2, 33, 31, 3), DENSE5(2, 2, 17, 16, 64)},
+               {DENSE5(64, 1, 7, 7, 3), VECTOR(64)}}},
+     "onednn", NULL, NULL, NULL},
+    {{.name = "dw of 1x3x3, parts of pictures and of filters",
+      .desc = {CONV_DW(1, 0, 1, 1, 3, true),
+               {DENSE5(2, 3, 25, 24, 48), DENSE5(2, 3, 25, 24, 160)},
+               {DENSE5(160, 1, 3, 3, 48), VECTOR(160)}}},
+     "onednn", NULL, NULL, NULL},
+    {{.name = "dw of 1x3x3, added",
+      .desc = {CONV_DW(1, 0, 1, 1, 3, false),
+               {DENSE5(2, 4, 23, 24, 35), DENSE5(2, 4, 23, 24, 128)},
+               {DENSE5(128, 1, 3, 3, 35), VECTOR(128)}}},
+     "onednn", NULL, NULL, NULL},
+    {{.name = "dw of 1x3x3 of few filters",
+      .desc = {CONV_DW(1, 0, 1, 1, 3, true),
+               {DENSE5(1, 3, 25, 24, 32), DENSE5(1, 3, 25, 24, 64)},
+               {DENSE5(64, 1, 3, 3, 32)}}},
+     "onednn", "less than 128 filters are as fast on cpu", NULL, NULL},
+    {{.name = "dw of 1x3x3 with very many sums",
+      .desc = {CONV_DW(1, 0, 1, 1, 3, true),
+               {DENSE5(1, 1, 5, 6, 488), DENSE5(1, 1, 5, 6, 480)},
+               {DENSE5(480, 1, 3, 3, 488)}}},
+     "onednn", NULL, "more than 2097152 sums in bf16 are as fast on cpu", NULL},
+    {{.name = "dw of 1x3x3 with stride",
+      .desc = {CONV_DW(2, 0, 1, 1, 3, true),
+               {DENSE5(1, 3, 25, 24, 32), DENSE5(1, 3, 13, 12, 128)},
+               {DENSE5(128, 1, 3, 3, 32)}}},
+     "onednn", STRIDES, STRIDES, NULL},
+    {{.name = "dw of 3x3x3",
+      .desc = {CONV_DW(1, 1, 1, 3, 3, true),
+               {DENSE5(3, 3, 12, 14, 32), DENSE5(3, 3, 12, 14, 128)},
+               {DENSE5(128, 3, 3, 3, 32)}}},
+     "onednn", STRIDES, STRIDES, NULL},
+    {{.name = "dw of 1x1x1 with stride",
+      .desc = {CONV_DW(2, 0, 0, 1, 1, true),
+               {DENSE5(2, 1, 14, 14, 64), DENSE5(2, 1, 7, 7, 128)},
+               {DENSE5(128, 1, 1, 1, 64), VECTOR(128)}}},
+     "onednn", ONE_TAP, ONE_TAP, NULL},
+    {{.name = "dw of 1x3x3 as a product",
+      .desc = {CONV_DW(1, 0, 1, 1, 3, true),
+               {DENSE5(1, 3, 25, 24, 32), DENSE5(1, 3, 25, 24, 128)},
+               {DENSE5(128, 1, 3, 3, 32)}}},
+     "product", WINDOWS, WINDOWS, WINDOWS},
+    {{.name = "dw of 1x1x1, parts of positions",
+      .desc = {CONV_DW(1, 0, 0, 1, 1, false),
+               {DENSE5(2, 3, 25, 23, 264), DENSE5(2, 3, 25, 23, 270)},
+               {DENSE5(270, 1, 1, 1, 264), VECTOR(270)}}},
+     "product", NULL, HALF, NULL},
+    {{.name = "dw of 1x1x1, written in parts",
+      .desc = {CONV_DW(1, 0, 0, 1, 1, true),
+               {DENSE5(2, 3, 25, 23, 128), DENSE5(2, 3, 25, 23, 40)},
+               {DENSE5(40, 1, 1, 1, 128), VECTOR(40)}}},
+     "product", NULL, HALF, NULL},
+    {{.name = "dw of 1x1x1 on few positions, added",
+      .desc = {CONV_DW(1, 0, 0, 1, 1, false),
+               {DENSE5(1, 3, 7, 7, 300), DENSE5(1, 3, 7, 7, 280)},
+               {DENSE5(280, 1, 1, 1, 300), VECTOR(280)}}},
+     "product", NULL, HALF, NULL},
+    {{.name = "dw of 1x1x1 of few channels",
+      .desc = {CONV_DW(1, 0, 0, 1, 1, true),
+               {DENSE5(1, 3, 7, 7, 100), DENSE5(1, 3, 7, 7, 280)},
+               {DENSE5(280, 1, 1, 1, 100)}}},
+     "product", "less than 128 channels are as fast on cpu", HALF, NULL},
+    {{.name = "dw of 1x1x1 with many sums",
+      .desc = {CONV_DW(1, 0, 0, 1, 1, true),
+               {DENSE5(1, 1, 7, 7, 520), DENSE5(1, 1, 7, 7, 512)},
+               {DENSE5(512, 1, 1, 1, 520)}}},
+     "product", "more than 131072 sums are as fast on cpu", HALF, NULL},
     {{.name = "a product of turned matrices",
       .desc = {PRODUCT(1),
                {DENSE4(2, 1, 300, 96), TURNED4(2, 1, 96, 100)},

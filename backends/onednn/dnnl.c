@@ -30,6 +30,13 @@ size_t nl_dnnl_bytes(const_dnnl_primitive_desc_t desc, int arg)
         dnnl_primitive_desc_query_md(desc, dnnl_query_exec_arg_md, arg));
 }
 
+bool nl_dnnl_same_layout(const_dnnl_primitive_desc_t one, const_dnnl_primitive_desc_t other,
+                         int arg)
+{
+    return dnnl_memory_desc_equal(dnnl_primitive_desc_query_md(one, dnnl_query_exec_arg_md, arg),
+                                  dnnl_primitive_desc_query_md(other, dnnl_query_exec_arg_md, arg));
+}
+
 const char *nl_dnnl_name(const_dnnl_primitive_desc_t desc)
 {
     const char *name = "";

@@ -49,6 +49,11 @@ nl_status nl_dnnl_pack_desc(const struct nl_dnnl *dnnl, const struct nl_dnnl_con
                             const_dnnl_primitive_desc_t desc,
                             dnnl_primitive_desc_t *out) NL_MUST_CHECK;
 
+/* What brings dw as `desc`, made of `conv`, leaves it to plain [k,(t,)h,w,c]; `add`: adds it. */
+nl_status nl_dnnl_unpack_desc(const struct nl_dnnl *dnnl, const struct nl_dnnl_conv *conv,
+                              const_dnnl_primitive_desc_t desc, bool add,
+                              dnnl_primitive_desc_t *out) NL_MUST_CHECK;
+
 /* c[m,n] = scale * a[m,k] b[k,n], or with `add` c += a b; any strides. */
 struct nl_dnnl_product {
     dnnl_data_type_t type, sums; /* of a and b, of c */
@@ -63,6 +68,10 @@ nl_status nl_dnnl_product_desc(const struct nl_dnnl *dnnl, const struct nl_dnnl_
 
 /* Bytes of an argument, a DNNL_ARG_...; 0 where there is none. */
 size_t nl_dnnl_bytes(const_dnnl_primitive_desc_t desc, int arg);
+
+/* True if an argument of both has the same extents, type and layout. */
+bool nl_dnnl_same_layout(const_dnnl_primitive_desc_t one, const_dnnl_primitive_desc_t other,
+                         int arg);
 
 /* The name of the implementation behind a description. Owned by the library. */
 const char *nl_dnnl_name(const_dnnl_primitive_desc_t desc);

@@ -109,6 +109,30 @@ nl_status nl_dnnl_pack_desc(const struct nl_dnnl *dnnl, const struct nl_dnnl_con
     return nl_dnnl_status(st, "layout of filters");
 }
 
+nl_status nl_dnnl_unpack_desc(const struct nl_dnnl *dnnl, const struct nl_dnnl_conv *conv,
+                              const_dnnl_primitive_desc_t desc, bool add,
+                              dnnl_primitive_desc_t *out)
+{
+    dnnl_memory_desc_t plain = NULL;
+    dnnl_post_ops_t ops = NULL;
+    dnnl_primitive_attr_t attr = NULL;
+    const int before = nl_dnnl_set_threads(dnnl->threads);
+    dnnl_status_t st = dnnl_post_ops_create(&ops);
+    *out = NULL;
+    if (st == dnnl_success && add) st = dnnl_post_ops_append_sum(ops, 1, 0, dnnl_data_type_undef);
+    if (st == dnnl_success) st = attributes(ops, &attr);
+    if (st == dnnl_success) st = plain_filters(conv, &plain);
+    if (st == dnnl_success)
+        st = dnnl_reorder_primitive_desc_create(
+            out, dnnl_primitive_desc_query_md(desc, dnnl_query_exec_arg_md, DNNL_ARG_DIFF_WEIGHTS),
+            dnnl->engine, plain, dnnl->engine, attr);
+    forget(&plain, 1);
+    if (attr) dnnl_primitive_attr_destroy(attr);
+    if (ops) dnnl_post_ops_destroy(ops);
+    nl_dnnl_set_threads(before);
+    return nl_dnnl_status(st, "layout of gradients");
+}
+
 static dnnl_status_t describe_product(dnnl_engine_t engine, const struct nl_dnnl_product *p,
                                       const_dnnl_primitive_attr_t attr, dnnl_primitive_desc_t *out)
 {

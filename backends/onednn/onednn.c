@@ -39,12 +39,16 @@ static nl_status open_onednn(struct nl_backend *be)
 /* Winograd takes a third of the products that oneDNN takes, where it serves. */
 static const struct nl_impl *const conv_list[] = {&nl_cpu_conv_winograd, &nl_onednn_conv,
                                                   &nl_onednn_conv_on_request, NULL};
+static const struct nl_impl *const conv_dw_list[] = {&nl_onednn_conv_dw_product, &nl_onednn_conv_dw,
+                                                     &nl_onednn_conv_dw_product_on_request,
+                                                     &nl_onednn_conv_dw_on_request, NULL};
 static const struct nl_impl *const product_list[] = {&nl_onednn_product,
                                                      &nl_onednn_product_on_request, NULL};
 
 static const struct nl_impl_list impls[] = {
     {NL_OP_CONV, conv_list},
     {NL_OP_CONV_DX, conv_list},
+    {NL_OP_CONV_DW, conv_dw_list},
     {NL_OP_PRODUCT, product_list},
 };
 

@@ -96,6 +96,20 @@ bool nl_onednn_conv_is_good(const struct nl_dnnl *dnnl, const struct nl_dnnl_con
     return good;
 }
 
+bool nl_onednn_conv_lies_as(const struct nl_dnnl *dnnl, const struct nl_dnnl_conv *one,
+                            const struct nl_dnnl_conv *other, nl_reason *why)
+{
+    dnnl_primitive_desc_t a = NULL, b = NULL;
+    bool same =
+        nl_dnnl_conv_desc(dnnl, one, &a) == NL_OK && nl_dnnl_conv_desc(dnnl, other, &b) == NL_OK;
+    if (!same) nl_decline(why, "%s", nl_error());
+    if (same && !nl_dnnl_same_layout(a, b, DNNL_ARG_DIFF_WEIGHTS))
+        same = nl_decline(why, "the library lays parts of a sum out in different ways");
+    if (a) dnnl_primitive_desc_destroy(a);
+    if (b) dnnl_primitive_desc_destroy(b);
+    return same;
+}
+
 bool nl_onednn_product_is_good(const struct nl_dnnl *dnnl, const struct nl_dnnl_product *product,
                                nl_reason *why)
 {

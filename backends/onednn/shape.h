@@ -30,6 +30,10 @@ bool nl_onednn_on_amx(const struct nl_backend *be, nl_type type);
  * kernels want rows and biases aligned to 16 bytes, which tensors need not be. */
 bool nl_onednn_conv_is_good(const struct nl_dnnl *dnnl, const struct nl_dnnl_conv *conv,
                             nl_reason *why);
+/* True if dw of both lie alike in the library's layout. */
+bool nl_onednn_conv_lies_as(const struct nl_dnnl *dnnl, const struct nl_dnnl_conv *one,
+                            const struct nl_dnnl_conv *other, nl_reason *why);
+
 bool nl_onednn_product_is_good(const struct nl_dnnl *dnnl, const struct nl_dnnl_product *product,
                                nl_reason *why);
 

@@ -72,3 +72,11 @@ nl_status nl_onednn_for_tiles(const struct nl_backend *be, int64_t count, nl_one
     nl_cpu_for_tiles(be, count, do_tile, &tiles, workspace, slice);
     return status == NL_OK ? NL_OK : nl_fail(status, "%s", text);
 }
+
+void nl_onednn_add_parts(float *restrict sums, int64_t parts, int64_t step, int64_t n)
+{
+    for (int64_t part = 1; part < parts; part++) {
+        const float *restrict more = sums + part * step;
+        for (int64_t i = 0; i < n; i++) sums[i] += more[i];
+    }
+}

@@ -53,4 +53,7 @@ typedef nl_status nl_onednn_tile_fn(const void *job, int64_t tile, void *scratch
 nl_status nl_onednn_for_tiles(const struct nl_backend *be, int64_t count, nl_onednn_tile_fn *tile,
                               const void *job, void *workspace, size_t slice) NL_MUST_CHECK;
 
+/* sums[0][i] = ((sums[0][i] + sums[1][i]) + ...) of `parts` rows, `step` floats apart, of n. */
+void nl_onednn_add_parts(float *sums, int64_t parts, int64_t step, int64_t n);
+
 #endif
