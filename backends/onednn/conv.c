@@ -8,8 +8,9 @@ struct conv {
 };
 
 /* Without AMX both backends multiply near the processor's limit. The library is ahead where it
- * reads windows, forward in both types; backward in BF16 where pictures are wide, or where a stride
- * leaves holes. With one tap memory decides, and the cpu backend's kernel writes past caches. */
+ * reads windows: forward in both types, backward without taps in time in F32, and where pictures
+ * are wide or a stride leaves holes in BF16. With one tap memory decides, and the cpu backend's
+ * kernel writes past the caches. */
 static bool is_faster(const struct nl_op_desc *desc, nl_reason *why)
 {
     enum { WIDE = 15, WIDE_OF_ONE_TAP = 29 };
@@ -17,9 +18,12 @@ static bool is_faster(const struct nl_op_desc *desc, nl_reason *why)
     const int *stride = desc->attr.conv.stride;
     const int64_t width = nl_onednn_y(desc)->dim[3];
     const bool one_tap = w->dim[1] * w->dim[2] * w->dim[3] == 1;
-    const bool half_dx = desc->op == NL_OP_CONV_DX && nl_onednn_x(desc)->type == NL_BF16;
+    const bool dx = desc->op == NL_OP_CONV_DX;
+    const bool half_dx = dx && nl_onednn_x(desc)->type == NL_BF16;
     if (desc->in[3].rank) return nl_decline(why, "a residual in bf16 is added as fast on cpu");
     if (one_tap && !half_dx) return nl_decline(why, "one tap is as fast on cpu");
+    if (dx && !half_dx && w->dim[1] > 1)
+        return nl_decline(why, "dx with taps in time is as fast on cpu");
     if (!half_dx || width >= (one_tap ? WIDE_OF_ONE_TAP : WIDE)) return true;
     if (one_tap && stride[0] * stride[1] * stride[2] > 1) return true;
     return nl_decline(why, "dx of narrow pictures in bf16 is as fast on cpu");
