@@ -60,8 +60,9 @@ static const struct nl_impl small = {.name = "small", .can = can_small, .run = r
                                      .can = can_large,
                                      .prepare = prepare,
                                      .run = run,
-                                     .drop = drop};
-static const struct nl_impl *const small_then_large[] = {&small, &large, NULL};
+                                     .drop = drop},
+                            shy = {.name = "shy", .can = can_small, .run = run, .on_request = true};
+static const struct nl_impl *const small_then_large[] = {&shy, &small, &large, NULL};
 static const struct nl_impl_list impls[] = {{NL_OP_RELU, small_then_large}};
 
 static nl_status refuse(struct nl_backend *be)
@@ -143,6 +144,22 @@ START_TEST(a_name_forces_an_implementation)
 }
 END_TEST
 
+START_TEST(what_is_there_on_request_serves_only_by_name)
+{
+    struct nl_backend be = opened(&lonely);
+    struct nl_kernel kernel;
+    const struct nl_op_desc desc = relu_of(5), huge = relu_of(500);
+    ck_assert_int_eq(nl_kernel_prepare(&be, &desc, "shy", &kernel), NL_OK);
+    ck_assert_str_eq(kernel.impl->name, "shy");
+    nl_kernel_drop(&be, &kernel);
+    ck_assert_int_eq(nl_kernel_prepare(&be, &desc, NULL, &kernel), NL_OK);
+    ck_assert_str_eq(kernel.impl->name, "small");
+    nl_kernel_drop(&be, &kernel);
+    ck_assert_int_eq(nl_kernel_prepare(&be, &huge, NULL, &kernel), NL_ENOSUP);
+    ck_assert_ptr_null(strstr(nl_error(), "shy"));
+}
+END_TEST
+
 START_TEST(what_declines_falls_back_on_the_next_backend)
 {
     struct nl_backend be = opened(&falling);
@@ -159,8 +176,9 @@ START_TEST(what_can_serve_is_listed_in_the_order_of_asking)
 {
     struct nl_backend be = opened(&falling);
     const struct nl_op_desc few = relu_of(10), many = relu_of(50);
-    ck_assert_ptr_eq(nl_kernel_choice(&be, &few, 0), &small);
-    ck_assert_ptr_eq(nl_kernel_choice(&be, &few, 1), &large);
+    ck_assert_ptr_eq(nl_kernel_choice(&be, &few, 0), &shy); /* by name, it can */
+    ck_assert_ptr_eq(nl_kernel_choice(&be, &few, 1), &small);
+    ck_assert_ptr_eq(nl_kernel_choice(&be, &few, 2), &large);
     ck_assert_ptr_eq(nl_kernel_choice(&be, &many, 0), &large);
     const struct nl_impl *last = nl_kernel_choice(&be, &many, 1);
     ck_assert_str_eq(last->name, "plain");
@@ -355,6 +373,7 @@ int main(void)
     TCase *tc = tcase_create("choice");
     tcase_add_test(tc, the_first_implementation_that_can_serves);
     tcase_add_test(tc, a_name_forces_an_implementation);
+    tcase_add_test(tc, what_is_there_on_request_serves_only_by_name);
     tcase_add_test(tc, what_declines_falls_back_on_the_next_backend);
     tcase_add_test(tc, what_can_serve_is_listed_in_the_order_of_asking);
     tcase_add_test(tc, an_error_holds_the_reason_of_every_implementation);

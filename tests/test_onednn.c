@@ -1,103 +1,18 @@
-/* What is special to the onednn backend: which convolutions it serves and why it declines others,
- * filters packed once for each version, NaN in its ReLU, threads. That it agrees with ref on every
- * op is tests/test_ops.c's. */
+/* What is special to the onednn backend: filters packed once for each version, NaN in its ReLU, the
+ * caller's threads, what it says of BF16. What it serves is tests/test_onednn_served.c's. */
 #include "src/core/memory.h"
 #include "tests/opcase.h"
 
 #include <check.h>
 #include <math.h>
 #include <omp.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-/* clang-format off: it breaks descriptions in braces oddly */
 #define CONV(st, sh, sw, pt, ph, pw, act)                                                          \
     NL_OP_CONV,                                                                                    \
     {                                                                                              \
         .conv = {.stride = {st, sh, sw}, .pad = {pt, ph, pw}, .relu = act }                        \
     }
-#define CONV_DX(sh, sw, ph, pw, t, h, w)                                                           \
-    NL_OP_CONV_DX,                                                                                 \
-    {                                                                                              \
-        .conv = {.stride = {1, sh, sw}, .pad = {0, ph, pw}, .extent = {t, h, w} }                  \
-    }
-
-static const struct {
-    struct op_case op;
-    const char *reason; /* NULL: served */
-} cases[] = {
-    {{.name = "the first layer",
-      .tolerance = 5e-6,
-      .desc = {CONV(1, 2, 2, 0, 3, 3, true),
-               {DENSE5(1, 2, 30, 31, 3), DENSE5(64, 1, 7, 7, 3), VECTOR(64)},
-               {DENSE5(1, 2, 15, 16, 64)}}},
-     NULL},
-    {{.name = "the first layer of I3D",
-      .tolerance = 5e-6,
-      .desc = {CONV(1, 2, 2, 2, 3, 3, false),
-               {DENSE5(1, 5, 16, 15, 3), DENSE5(32, 5, 7, 7, 3)},
-               {DENSE5(1, 5, 8, 8, 32)}}},
-     NULL},
-    {{.name = "1x3x3",
-      .tolerance = 5e-6,
-      .desc = {CONV(1, 1, 1, 0, 1, 1, true),
-               {DENSE5(2, 2, 28, 28, 64), DENSE5(64, 1, 3, 3, 64), VECTOR(64)},
-               {DENSE5(2, 2, 28, 28, 64)}}},
-     NULL},
-    {{.name = "1x3x3 of few rows and odd channels, with stride",
-      .tolerance = 5e-6,
-      .desc = {CONV(1, 2, 2, 0, 1, 1, false),
-               {DENSE5(1, 3, 7, 9, 100), DENSE5(130, 1, 3, 3, 100), VECTOR(130)},
-               {DENSE5(1, 3, 4, 5, 130)}}},
-     NULL},
-    {{.name = "3x1x1",
-      .tolerance = 5e-6,
-      .desc = {CONV(1, 1, 1, 1, 0, 0, true),
-               {DENSE5(2, 4, 7, 7, 96), DENSE5(40, 3, 1, 1, 96), VECTOR(40)},
-               {DENSE5(2, 4, 7, 7, 40)}}},
-     NULL},
-    {{.name = "1x1x1 of what the caches hold",
-      .tolerance = 5e-6,
-      .desc = {CONV(1, 1, 1, 0, 0, 0, true),
-               {DENSE5(1, 4, 14, 14, 256), DENSE5(64, 1, 1, 1, 256), VECTOR(64)},
-               {DENSE5(1, 4, 14, 14, 64)}}},
-     NULL},
-    {{.name = "dx of 1x3x3",
-      .tolerance = 5e-6,
-      .desc = {CONV_DX(1, 1, 1, 1, 2, 14, 14),
-               {DENSE5(2, 2, 14, 14, 64), DENSE5(64, 1, 3, 3, 128)},
-               {DENSE5(2, 2, 14, 14, 128)}}},
-     NULL},
-    {{.name = "dx of 1x3x3 with stride",
-      .tolerance = 5e-6,
-      .desc = {CONV_DX(2, 2, 1, 1, 2, 13, 15),
-               {DENSE5(2, 2, 7, 8, 64), DENSE5(64, 1, 3, 3, 40)},
-               {DENSE5(2, 2, 13, 15, 40)}}},
-     NULL},
-    {{.name = "1x1x1 on more than that",
-      .desc = {CONV(1, 1, 1, 0, 0, 0, true),
-               {DENSE5(1, 8, 55, 55, 64), DENSE5(64, 1, 1, 1, 64), VECTOR(64)},
-               {DENSE5(1, 8, 55, 55, 64)}}},
-     "one tap on more than 6 MiB is faster on cpu"},
-    {{.name = "1x1x1 with stride",
-      .desc = {CONV(1, 2, 2, 0, 0, 0, false),
-               {DENSE5(1, 1, 8, 8, 64), DENSE5(64, 1, 1, 1, 64)},
-               {DENSE5(1, 1, 4, 4, 64)}}},
-     "one tap with a stride is faster on cpu"},
-    {{.name = "a slice of channels",
-      .desc = {CONV(1, 1, 1, 0, 1, 1, false),
-               {ROWS5(1, 1, 8, 8, 64, 70), DENSE5(64, 1, 3, 3, 64)},
-               {DENSE5(1, 1, 8, 8, 64)}}},
-     "a tensor is not dense"},
-    {{.name = "a residual",
-      .desc = {CONV(1, 1, 1, 0, 1, 1, true),
-               {DENSE5(1, 1, 8, 8, 64), DENSE5(64, 1, 3, 3, 64), VECTOR(64),
-                DENSE5(1, 1, 8, 8, 64)},
-               {DENSE5(1, 1, 8, 8, 64)}}},
-     "the library adds a residual only where it lies, in y"},
-};
-/* clang-format on */
 
 static struct nl_backend opened(const char *name, int threads)
 {
@@ -105,71 +20,6 @@ static struct nl_backend opened(const char *name, int threads)
     ck_assert_msg(nl_backend_open(name, threads, &be) == NL_OK, "%s: %s", name, nl_error());
     return be;
 }
-
-/* The library's implementation, the last of its list, if it takes the case, or NULL and its reason. */
-static const struct nl_impl *own(const struct nl_backend *be, const struct nl_op_desc *desc,
-                                 nl_reason *why)
-{
-    for (int i = 0; i < be->ops->n_impls; i++) {
-        const struct nl_impl *const *impl = be->ops->impls[i].impl;
-        if (be->ops->impls[i].op != desc->op) continue;
-        while (impl[1]) impl++;
-        return (*impl)->can(be, desc, why) ? *impl : NULL;
-    }
-    return NULL;
-}
-
-START_TEST(each_convolution_is_served_or_declined_with_its_reason)
-{
-    nl_reason why = {""};
-    struct nl_backend be = opened("onednn", 2);
-    const struct nl_impl *impl = own(&be, &cases[_i].op.desc, &why);
-    if (cases[_i].reason) {
-        ck_assert_ptr_null(impl);
-        ck_assert_str_eq(why.text, cases[_i].reason);
-    } else if (strncmp(why.text, "the library has only", 20) == 0) {
-        printf("skip: %s: on this processor %s\n", cases[_i].op.name, why.text);
-    } else {
-        ck_assert_msg(impl, "%s: %s", cases[_i].op.name, why.text);
-    }
-    nl_backend_close(&be);
-}
-END_TEST
-
-/* Whether served or declined: what comes out is right. */
-START_TEST(each_convolution_agrees_with_ref)
-{
-    struct op_result got, want;
-    struct nl_backend be = opened("onednn", 2), ref = opened("ref", 2);
-    const double tolerance = cases[_i].op.tolerance > 0 ? cases[_i].op.tolerance : OP_TOLERANCE;
-    ck_assert_int_eq(op_run(&be, &cases[_i].op, NL_F32, NULL, &got), NL_OK);
-    ck_assert_int_eq(op_run(&ref, &cases[_i].op, NL_F64, NULL, &want), NL_OK);
-    ck_assert_double_le(op_distance(&got, &want), tolerance);
-    op_result_clear(&got);
-    op_result_clear(&want);
-    nl_backend_close(&be);
-    nl_backend_close(&ref);
-}
-END_TEST
-
-START_TEST(any_number_of_threads_gives_the_same_bits)
-{
-    struct op_result one, more;
-    struct nl_backend be = opened("onednn", 1);
-    ck_assert_int_eq(op_run(&be, &cases[_i].op, NL_F32, NULL, &one), NL_OK);
-    nl_backend_close(&be);
-    for (int threads = 2; threads <= 9; threads++) {
-        be = opened("onednn", threads);
-        ck_assert_int_eq(op_run(&be, &cases[_i].op, NL_F32, NULL, &more), NL_OK);
-        ck_assert_msg(
-            memcmp(one.after[0], more.after[0], (size_t)one.span[0] * sizeof *one.after[0]) == 0,
-            "%s: %d threads give other bits", cases[_i].op.name, threads);
-        op_result_clear(&more);
-        nl_backend_close(&be);
-    }
-    op_result_clear(&one);
-}
-END_TEST
 
 START_TEST(relu_keeps_nan_and_next_to_nothing_of_negative_values)
 {
@@ -182,7 +32,7 @@ START_TEST(relu_keeps_nan_and_next_to_nothing_of_negative_values)
     /* clang-format on */
     struct op_result y;
     struct nl_backend be = opened("onednn", 1);
-    ck_assert_int_eq(op_run(&be, &op, NL_F32, NULL, &y), NL_OK);
+    ck_assert_int_eq(op_run(&be, &op, NL_F32, "onednn", &y), NL_OK);
     ck_assert_double_eq(op_element(&y, 0, 0), 6);
     ck_assert(isnan(op_element(&y, 0, 1)));
     ck_assert_double_le(fabs(op_element(&y, 0, 2)), 1e-20);
@@ -222,7 +72,7 @@ START_TEST(filters_are_packed_anew_for_each_version)
     struct nl_args args = {.in = {desc.in[0], desc.in[1]}, .out = {desc.out[0]}};
     struct nl_backend be = opened("onednn", 2);
     struct nl_kernel kernel;
-    ck_assert_int_eq(nl_kernel_prepare(&be, &desc, NULL, &kernel), NL_OK);
+    ck_assert_int_eq(nl_kernel_prepare(&be, &desc, "onednn", &kernel), NL_OK);
     nl_tensor *const all[] = {&args.in[0], &args.in[1], &args.out[0]};
     for (size_t i = 0; i < NL_COUNT(all); i++)
         ck_assert_int_eq(nl_alloc((size_t)nl_tensor_count(all[i]) * sizeof(float), &all[i]->data),
@@ -240,10 +90,19 @@ END_TEST
 
 START_TEST(the_callers_number_of_openmp_threads_is_left_alone)
 {
+    /* clang-format off */
+    static const struct op_case ops[] = {
+        {.name = "1x3x3",
+         .desc = {CONV(1, 1, 1, 0, 1, 1, false),
+                  {DENSE5(1, 1, 8, 8, 32), DENSE5(32, 1, 3, 3, 32)}, {DENSE5(1, 1, 8, 8, 32)}}},
+        {.name = "a product",
+         .desc = {NL_OP_PRODUCT, {.product = {.scale = 1}},
+                  {DENSE4(1, 1, 128, 64), DENSE4(1, 1, 64, 128)}, {DENSE4(1, 1, 128, 128)}}}};
+    /* clang-format on */
     struct op_result y;
     struct nl_backend be = opened("onednn", 2);
     omp_set_num_threads(3);
-    ck_assert_int_eq(op_run(&be, &cases[0].op, NL_F32, NULL, &y), NL_OK);
+    ck_assert_int_eq(op_run(&be, &ops[_i], NL_F32, "onednn", &y), NL_OK);
     ck_assert_int_eq(omp_get_max_threads(), 3);
     op_result_clear(&y);
     nl_backend_close(&be);
@@ -258,17 +117,24 @@ START_TEST(the_best_backend_is_this_one)
 }
 END_TEST
 
+START_TEST(bf16_is_emulated_where_cpu_does_so)
+{
+    struct nl_backend be = opened("onednn", 1), cpu = opened("cpu", 1);
+    ck_assert_ptr_eq(be.ops->emulates(&be, NL_BF16), cpu.ops->emulates(&cpu, NL_BF16));
+    ck_assert_ptr_null(be.ops->emulates(&be, NL_F32));
+    nl_backend_close(&be);
+    nl_backend_close(&cpu);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("onednn");
     TCase *tc = tcase_create("onednn");
-    tcase_add_loop_test(tc, each_convolution_is_served_or_declined_with_its_reason, 0,
-                        (int)NL_COUNT(cases));
-    tcase_add_loop_test(tc, each_convolution_agrees_with_ref, 0, (int)NL_COUNT(cases));
-    tcase_add_loop_test(tc, any_number_of_threads_gives_the_same_bits, 0, (int)NL_COUNT(cases));
     tcase_add_test(tc, relu_keeps_nan_and_next_to_nothing_of_negative_values);
     tcase_add_test(tc, filters_are_packed_anew_for_each_version);
-    tcase_add_test(tc, the_callers_number_of_openmp_threads_is_left_alone);
+    tcase_add_loop_test(tc, the_callers_number_of_openmp_threads_is_left_alone, 0, 2);
+    tcase_add_test(tc, bf16_is_emulated_where_cpu_does_so);
     tcase_add_test(tc, the_best_backend_is_this_one);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);

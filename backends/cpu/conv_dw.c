@@ -97,8 +97,8 @@ struct job {
     const void *x, *dy; /* of s->type */
     int64_t ldx, ldy;
     float *partial; /* [parts, rows, columns] */
-    float *dw, *db;
-    bool set; /* dw and db */
+    float *dw;
+    bool set;
 };
 
 /* One strip of positions [row, row + rows): sums of a tile, added to those in y unless first. */
@@ -285,25 +285,44 @@ static void add_filters(const void *job, int64_t number, void *scratch)
 /* Sums of dy for a few filters. */
 enum { CHANNELS = 64, RUN = 64 };
 
+struct bias {
+    const nl_tensor *dy;
+    int64_t rows, ld;
+    float *db;
+    bool set;
+};
+
 static void add_bias(const void *job, int64_t number, void *scratch)
 {
-    const struct job *j = job;
-    const int64_t first = number * CHANNELS;
-    const int64_t n = nl_cpu_least(CHANNELS, j->s->conv.filters - first);
+    const struct bias *b = job;
+    const int64_t first = number * CHANNELS, n = nl_cpu_least(CHANNELS, b->dy->dim[4] - first);
     double total[CHANNELS] = {0};
     float room[CHANNELS];
     (void)scratch;
-    for (int64_t row = 0; row < j->s->conv.rows; row += RUN) {
+    for (int64_t row = 0; row < b->rows; row += RUN) {
         float sum[CHANNELS] = {0};
-        const int64_t end = nl_cpu_least(row + RUN, j->s->conv.rows);
+        const int64_t end = nl_cpu_least(row + RUN, b->rows);
         for (int64_t r = row; r < end; r++) {
-            const float *from = nl_cpu_read(j->dy, j->s->type, r * j->ldy + first, n, room);
+            const float *from = nl_cpu_read(b->dy->data, b->dy->type, r * b->ld + first, n, room);
             for (int64_t c = 0; c < n; c++) sum[c] += from[c];
         }
         for (int64_t c = 0; c < n; c++) total[c] += (double)sum[c];
     }
     for (int64_t c = 0; c < n; c++)
-        j->db[first + c] = (float)total[c] + (j->set ? 0 : j->db[first + c]);
+        b->db[first + c] = (float)total[c] + (b->set ? 0 : b->db[first + c]);
+}
+
+void nl_cpu_conv_dbias(const struct nl_backend *be, const struct nl_op_desc *desc,
+                       const struct nl_args *args)
+{
+    const struct nl_cpu_rows rows = nl_cpu_rows_of(&args->in[1]);
+    const struct bias job = {.dy = &args->in[1],
+                             .rows = rows.count,
+                             .ld = rows.ld,
+                             .db = args->out[1].data,
+                             .set = desc->attr.conv.set};
+    if (!args->out[1].rank) return;
+    nl_cpu_for_tiles(be, nl_cpu_parts(job.dy->dim[4], CHANNELS), add_bias, &job, NULL, 0);
 }
 
 static nl_status run(struct nl_backend *be, const void *prepared, const struct nl_op_desc *desc,
@@ -318,13 +337,11 @@ static nl_status run(struct nl_backend *be, const void *prepared, const struct n
                             .ldy = nl_cpu_rows_of(&args->in[1]).ld,
                             .partial = (float *)(void *)((char *)args->workspace + slices),
                             .dw = args->out[0].data,
-                            .db = args->out[1].data,
                             .set = desc->attr.conv.set};
     nl_cpu_for_tiles(be, s->parts * s->row_tiles * s->column_tiles, sum_tile, &job, args->workspace,
                      slice_of(s));
     nl_cpu_for_tiles(be, nl_cpu_parts(s->conv.filters, FILTERS), add_filters, &job, NULL, 0);
-    if (args->out[1].rank)
-        nl_cpu_for_tiles(be, nl_cpu_parts(s->conv.filters, CHANNELS), add_bias, &job, NULL, 0);
+    nl_cpu_conv_dbias(be, desc, args);
     return NL_OK;
 }
 

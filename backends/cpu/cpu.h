@@ -44,6 +44,10 @@ extern const struct nl_impl nl_cpu_conv_lines, nl_cpu_conv_avx512bf16, nl_cpu_co
     nl_cpu_pairwise_reassociated, nl_cpu_pairwise_packed, nl_cpu_pairwise_tiled,
     nl_cpu_pairwise_sorted_forced, nl_cpu_pairwise_reassociated_forced;
 
+/* dbias of a conv_dw whose rows of dy are evenly spaced; nothing where it is not asked for. */
+void nl_cpu_conv_dbias(const struct nl_backend *be, const struct nl_op_desc *desc,
+                       const struct nl_args *args);
+
 /* The same on BF16 (widened.c). */
 extern const struct nl_impl nl_cpu_product_widened, nl_cpu_pairwise_half,
     nl_cpu_pairwise_sorted_widened, nl_cpu_pairwise_reassociated_widened,

@@ -30,6 +30,13 @@ size_t nl_dnnl_bytes(const_dnnl_primitive_desc_t desc, int arg)
         dnnl_primitive_desc_query_md(desc, dnnl_query_exec_arg_md, arg));
 }
 
+bool nl_dnnl_same_layout(const_dnnl_primitive_desc_t one, const_dnnl_primitive_desc_t other,
+                         int arg)
+{
+    return dnnl_memory_desc_equal(dnnl_primitive_desc_query_md(one, dnnl_query_exec_arg_md, arg),
+                                  dnnl_primitive_desc_query_md(other, dnnl_query_exec_arg_md, arg));
+}
+
 const char *nl_dnnl_name(const_dnnl_primitive_desc_t desc)
 {
     const char *name = "";
@@ -43,9 +50,12 @@ nl_status nl_dnnl_call_init(const struct nl_dnnl *dnnl, const_dnnl_primitive_des
                             const int *args, struct nl_dnnl_call *call)
 {
     const int before = nl_dnnl_set_threads(dnnl->threads);
-    const dnnl_status_t made = dnnl_primitive_create(&call->primitive, desc);
+    dnnl_status_t made = dnnl_primitive_create(&call->primitive, desc);
+    if (made == dnnl_success)
+        made = dnnl_stream_create(&call->stream, dnnl->engine, dnnl_stream_default_flags);
     nl_dnnl_set_threads(before);
     NL_TRY(nl_dnnl_status(made, "primitive"));
+    call->threads = dnnl->threads;
     for (; *args; args++, call->n++) {
         assert(call->n < NL_DNNL_ARGS);
         dnnl_exec_arg_t *const arg = &call->arg[call->n];
@@ -63,6 +73,7 @@ void nl_dnnl_call_clear(struct nl_dnnl_call *call)
 {
     for (int i = 0; i < call->n; i++) dnnl_memory_destroy(call->arg[i].memory);
     if (call->primitive) dnnl_primitive_destroy(call->primitive);
+    if (call->stream) dnnl_stream_destroy(call->stream);
     *call = (struct nl_dnnl_call){.n = 0};
 }
 
@@ -83,11 +94,11 @@ nl_status nl_dnnl_call_set(const struct nl_dnnl_call *call, int arg, const void 
                           "an argument");
 }
 
-nl_status nl_dnnl_call_run(const struct nl_dnnl *dnnl, const struct nl_dnnl_call *call)
+nl_status nl_dnnl_call_run(const struct nl_dnnl_call *call)
 {
-    const int before = nl_dnnl_set_threads(dnnl->threads);
-    dnnl_status_t st = dnnl_primitive_execute(call->primitive, dnnl->stream, call->n, call->arg);
-    if (st == dnnl_success) st = dnnl_stream_wait(dnnl->stream);
+    const int before = nl_dnnl_set_threads(call->threads);
+    dnnl_status_t st = dnnl_primitive_execute(call->primitive, call->stream, call->n, call->arg);
+    if (st == dnnl_success) st = dnnl_stream_wait(call->stream);
     nl_dnnl_set_threads(before);
     return nl_dnnl_status(st, "a run");
 }

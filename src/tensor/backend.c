@@ -162,7 +162,8 @@ static const struct nl_impl *choose(const struct nl_backend *be, const struct nl
 {
     for (const struct nl_impl *const *impl = impls_of(ops, search->desc->op); *impl; impl++) {
         nl_reason why = {""};
-        if (search->force && strcmp(search->force, (*impl)->name) != 0) continue;
+        if (search->force ? strcmp(search->force, (*impl)->name) != 0 : (*impl)->on_request)
+            continue;
         if ((*impl)->can(be, search->desc, &why)) return *impl;
         note_reason(search, (*impl)->name, &why);
     }

@@ -52,6 +52,8 @@ struct nl_impl {
 
     /* NULL: nothing to drop. Also called after a prepare() that failed, with what it had made. */
     void (*drop)(struct nl_backend *be, void *prepared);
+
+    bool on_request; /* considered only where it is asked for by name */
 };
 
 typedef enum { NL_TO_DEVICE, NL_TO_HOST, NL_WITHIN } nl_copy;
@@ -147,8 +149,8 @@ struct nl_kernel {
  * "auto": none) is the only implementation name accepted. NL_ENOSUP and the reasons if none can. */
 nl_status nl_kernel_prepare(struct nl_backend *be, const struct nl_op_desc *desc, const char *force,
                             struct nl_kernel *kernel) NL_MUST_CHECK;
-/* The i-th implementation that can serve, in the order in which they are asked; NULL past the
- * last. */
+/* The i-th implementation that can serve, in the order in which they are asked, those among them that
+ * serve on request only; NULL past the last. */
 const struct nl_impl *nl_kernel_choice(const struct nl_backend *be, const struct nl_op_desc *desc,
                                        int i);
 nl_status nl_kernel_pack(struct nl_backend *be, const struct nl_kernel *kernel,
