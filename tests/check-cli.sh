@@ -82,7 +82,7 @@ holds "$program" bench --mode=peak --threads=1
     >"$scratch/ops" 2>&1 || wrong "bench --per-op --json: $(cat "$scratch/ops")"
 holds test "$(grep -c '^{"op": .*"share_of_peak": .*"share_of_memory": ' "$scratch/ops")" = \
     "$(($(wc -l <"$scratch/ops") - 1))"
-for op in conv conv_dx conv_dw pairwise pairwise_dx bn_sums; do
+for op in conv conv_dx conv_dw pairwise pairwise_dx affine_dab; do
     holds grep -q "^{\"op\": \"$op\", \"type\": \"f32\"" "$scratch/ops"
 done
 holds grep -q '^{"ms_min": .*"arena_bytes": [0-9]*, "workspace_bytes": [0-9]*, "constant_bytes": [0-9]*, "input_output_bytes": [0-9]*}$' "$scratch/ops"
