@@ -14,3 +14,8 @@ check_PROGRAMS += %D%/test_cpu_vector
 %C%_test_cpu_vector_SOURCES = %D%/test_cpu_vector.c
 %C%_test_cpu_vector_CPPFLAGS = $(TEST_CPPFLAGS)
 %C%_test_cpu_vector_LDADD = $(TEST_LDADD)
+
+check_PROGRAMS += %D%/test_panels
+%C%_test_panels_SOURCES = %D%/test_panels.c
+%C%_test_panels_CPPFLAGS = $(TEST_CPPFLAGS)
+%C%_test_panels_LDADD = $(TEST_LDADD)

@@ -1,6 +1,7 @@
 #include "backends/cpu/panels.h"
 
 #include "backends/cpu/cpu.h"
+#include "backends/cpu/turn.h"
 #include "backends/cpu/vector.h"
 
 #include <string.h>
@@ -24,16 +25,25 @@ void nl_cpu_lay_panels(const struct nl_cpu_kernel *kernel, const float *from, in
     }
 }
 
+/* Columns of words, floats or pairs, from rows `ld` bytes apart. */
+static void turn(const struct nl_cpu_kernel *kernel, const void *from, int64_t ld, int64_t columns,
+                 int64_t words, uint32_t *to)
+{
+    const int64_t panel = kernel->panel;
+    for (int64_t c = 0; c < columns; c += panel, to += panel * words) {
+        const int64_t width = nl_cpu_least(panel, columns - c);
+        nl_cpu_turn_words((const char *)from + c * ld, ld, width, words, panel, to);
+        for (int64_t i = 0; width < panel && i < words; i++)
+            memset(to + i * panel + width, 0, (size_t)(panel - width) * sizeof *to);
+    }
+}
+
 void nl_cpu_turn_panels(const struct nl_cpu_kernel *kernel, const float *from, int64_t ld,
                         int64_t columns, int64_t depth, float scale, float *to)
 {
-    const int64_t panel = kernel->panel;
-    for (int64_t c = 0; c < columns; c += panel, to += panel * depth)
-        for (int64_t j = 0; j < panel; j++) {
-            const bool there = c + j < columns;
-            const float *row = from + (there ? c + j : 0) * ld;
-            for (int64_t d = 0; d < depth; d++) to[d * panel + j] = there ? row[d] * scale : 0;
-        }
+    turn(kernel, from, ld * (int64_t)sizeof *from, columns, depth, (void *)to);
+    if (scale != 1)
+        nl_cpu_vector()->scale(to, to, scale, nl_cpu_panel_elements(kernel, depth, columns));
 }
 
 /* One panel of `width` columns as pairs of rows. */
@@ -76,14 +86,5 @@ void nl_cpu_lay_half(const struct nl_cpu_kernel *kernel, const uint16_t *from, i
 void nl_cpu_turn_half(const struct nl_cpu_kernel *kernel, const uint16_t *from, int64_t ld,
                       int64_t columns, int64_t depth, uint16_t *to)
 {
-    const int64_t panel = kernel->panel;
-    for (int64_t c = 0; c < columns; c += panel, to += panel * depth)
-        for (int64_t j = 0; j < panel; j++) {
-            const bool there = c + j < columns;
-            const uint16_t *row = from + (there ? c + j : 0) * ld;
-            for (int64_t d = 0; d < depth; d += 2) {
-                const uint16_t both[2] = {there ? row[d] : 0, there ? row[d + 1] : 0};
-                memcpy(to + d * panel + 2 * j, both, sizeof both);
-            }
-        }
+    turn(kernel, from, ld * (int64_t)sizeof *from, columns, depth / 2, (void *)to);
 }
