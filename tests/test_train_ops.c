@@ -85,6 +85,19 @@ static const struct op_case cases[] = {
      CONV(1, 1, 1, 1, 3, 3),
      {T5(2, 2, 9, 8, 40), T5(2, 2, 9, 8, 35)},
      {T5(35, 1, 3, 3, 40), V(35)}},
+    /* by Winograd: one square; several with rests; parts of several blocks */
+    {NL_OP_CONV_DW,
+     CONV(1, 1, 1, 1, 3, 3),
+     {T5(2, 2, 9, 8, 32), T5(2, 2, 9, 8, 48)},
+     {T5(48, 1, 3, 3, 32), V(48)}},
+    {NL_OP_CONV_DW,
+     {.conv = {.stride = {1, 1, 1}, .pad = {0, 2, 2}, .extent = {1, 3, 3}, .set = true}},
+     {T5(1, 1, 21, 22, 80), T5(1, 1, 23, 24, 144)},
+     {T5(144, 1, 3, 3, 80)}},
+    {NL_OP_CONV_DW,
+     CONV(1, 1, 0, 1, 3, 3),
+     {T5(1, 3, 39, 38, 48), T5(1, 3, 37, 36, 64)},
+     {T5(64, 1, 3, 3, 48), V(64)}},
     {NL_OP_CONV_DW,
      CONV(2, 2, 3, 1, 7, 7),
      {T5(2, 2, 33, 31, 3), T5(2, 2, 17, 16, 70)},
@@ -333,58 +346,80 @@ static void same_bits(const struct ran *a, const struct ran *b, const char *what
     }
 }
 
-static void run_on(const char *backend, int threads, const struct op_case *c, struct mode mode,
-                   struct ran *r, char *what, size_t size)
+/* The i-th implementation of `op` that the backend lists; NULL past the end. */
+static const char *name_at(const struct nl_backend_ops *ops, nl_op op, int i)
+{
+    for (int l = 0; l < ops->n_impls; l++)
+        for (int k = 0; ops->impls[l].op == op && ops->impls[l].impl[k]; k++)
+            if (k == i) return ops->impls[l].impl[k]->name;
+    return NULL;
+}
+
+/* False where the implementation `force` does not serve the case; NULL: the first that does. */
+static bool run_on(const char *backend, const char *force, int threads, const struct op_case *c,
+                   struct mode mode, struct ran *r, char *what, size_t size)
 {
     const struct nl_op_desc desc = describe(c, mode.real);
     struct nl_backend be;
     struct nl_kernel kernel;
     ck_assert_int_eq(nl_backend_open(backend, threads, &be), NL_OK);
-    ck_assert_msg(nl_kernel_prepare(&be, &desc, NULL, &kernel) == NL_OK, "%s", nl_error());
-    snprintf(what, size, "%s (%s/%s)", nl_op_name(c->op), kernel.owner->name, kernel.impl->name);
-    run_kernel(&be, &kernel, mode, r);
-    nl_kernel_drop(&be, &kernel);
+    const nl_status st = nl_kernel_prepare(&be, &desc, force, &kernel);
+    ck_assert_msg(st == NL_OK || (force && st == NL_ENOSUP), "%s", nl_error());
+    if (st == NL_OK) {
+        snprintf(what, size, "%s (%s/%s)", nl_op_name(c->op), kernel.owner->name,
+                 kernel.impl->name);
+        run_kernel(&be, &kernel, mode, r);
+        nl_kernel_drop(&be, &kernel);
+    }
     nl_backend_close(&be);
+    return st == NL_OK;
 }
 
-static void agree(const char *backend, const struct op_case *c, struct mode mode)
+static void agree(const struct nl_backend_ops *ops, const struct op_case *c, struct mode mode)
 {
     struct ran got, want;
     char what[96], reference[96];
-    run_on("ref", 2, c, mode.coarse ? coarse_f64 : f64, &want, reference, sizeof reference);
-    run_on(backend, 2, c, mode, &got, what, sizeof what);
-    compare(&got, &want, what);
-    clear(&got);
+    const char *force;
+    run_on("ref", NULL, 2, c, mode.coarse ? coarse_f64 : f64, &want, reference, sizeof reference);
+    for (int i = 0; (force = name_at(ops, c->op, i)) || i == 0; i++) {
+        if (!run_on(ops->name, force, 2, c, mode, &got, what, sizeof what)) continue;
+        compare(&got, &want, what);
+        clear(&got);
+    }
     clear(&want);
 }
 
 START_TEST(every_backend_agrees_with_ref_in_f64)
 {
     for (int b = 0; nl_backends[b]; b++) {
-        agree(nl_backends[b]->name, &cases[_i], f32);
-        if (has_bf16(cases[_i].op)) agree(nl_backends[b]->name, &cases[_i], bf16);
+        agree(nl_backends[b], &cases[_i], f32);
+        if (has_bf16(cases[_i].op)) agree(nl_backends[b], &cases[_i], bf16);
     }
 }
 END_TEST
 
-static void same_with_threads(const char *backend, const struct op_case *c, struct mode mode)
+static void same_with_threads(const struct nl_backend_ops *ops, const struct op_case *c,
+                              struct mode mode)
 {
     struct ran one, more;
     char what[96];
-    run_on(backend, 1, c, mode, &one, what, sizeof what);
-    for (int threads = 2; threads <= 4; threads += 2) {
-        run_on(backend, threads, c, mode, &more, what, sizeof what);
-        same_bits(&one, &more, what);
-        clear(&more);
+    const char *force;
+    for (int i = 0; (force = name_at(ops, c->op, i)) || i == 0; i++) {
+        if (!run_on(ops->name, force, 1, c, mode, &one, what, sizeof what)) continue;
+        for (int threads = 2; threads <= 4; threads += 2) {
+            run_on(ops->name, force, threads, c, mode, &more, what, sizeof what);
+            same_bits(&one, &more, what);
+            clear(&more);
+        }
+        clear(&one);
     }
-    clear(&one);
 }
 
 START_TEST(threads_change_no_bits)
 {
     for (int b = 0; nl_backends[b]; b++) {
-        same_with_threads(nl_backends[b]->name, &cases[_i], f32);
-        if (has_bf16(cases[_i].op)) same_with_threads(nl_backends[b]->name, &cases[_i], bf16);
+        same_with_threads(nl_backends[b], &cases[_i], f32);
+        if (has_bf16(cases[_i].op)) same_with_threads(nl_backends[b], &cases[_i], bf16);
     }
 }
 END_TEST
@@ -399,12 +434,46 @@ START_TEST(every_op_of_training_has_a_case)
 }
 END_TEST
 
+/* Whether some case of `op` is served by this implementation when it is left to choose. */
+static bool is_chosen(const struct nl_backend_ops *ops, nl_op op, const char *name)
+{
+    bool chosen = false;
+    struct nl_backend be;
+    ck_assert_int_eq(nl_backend_open(ops->name, 1, &be), NL_OK);
+    for (size_t i = 0; i < NL_COUNT(cases) && !chosen; i++) {
+        struct nl_kernel kernel;
+        const struct nl_op_desc desc = describe(&cases[i], NL_F32);
+        if (cases[i].op != op) continue;
+        ck_assert_int_eq(nl_kernel_prepare(&be, &desc, NULL, &kernel), NL_OK);
+        chosen = strcmp(kernel.impl->name, name) == 0;
+        nl_kernel_drop(&be, &kernel);
+    }
+    nl_backend_close(&be);
+    return chosen;
+}
+
+/* Where the processor has what the first of them needs; the others need no more. */
+START_TEST(every_way_to_a_gradient_of_filters_is_chosen_by_a_case)
+{
+    for (int b = 0; nl_backends[b]; b++) {
+        const char *name;
+        for (int i = 0; (name = name_at(nl_backends[b], NL_OP_CONV_DW, i)); i++) {
+            const bool chosen = is_chosen(nl_backends[b], NL_OP_CONV_DW, name);
+            if (i == 0 && !chosen) printf("skip: %s has no %s here\n", nl_backends[b]->name, name);
+            if (i == 0 && !chosen) break;
+            ck_assert_msg(chosen, "no case reaches %s/%s", nl_backends[b]->name, name);
+        }
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("train_ops");
     TCase *tc = tcase_create("every backend");
     tcase_set_timeout(tc, 120);
     tcase_add_test(tc, every_op_of_training_has_a_case);
+    tcase_add_test(tc, every_way_to_a_gradient_of_filters_is_chosen_by_a_case);
     tcase_add_loop_test(tc, every_backend_agrees_with_ref_in_f64, 0, (int)NL_COUNT(cases));
     tcase_add_loop_test(tc, threads_change_no_bits, 0, (int)NL_COUNT(cases));
     suite_add_tcase(suite, tc);
