@@ -152,16 +152,36 @@ INLINE void rows_from(const struct nl_cpu_block *b, struct lanes on, int64_t row
     finish_row(b, on, row, 5, rows, sum, &after);
 }
 
+/* The same for each number of rows, a constant in there. */
+#define ROWS_FROM(n)                                                                               \
+    static AVX2 void rows_##n(const struct nl_cpu_block *b, struct lanes on, int64_t row)          \
+    {                                                                                              \
+        rows_from(b, on, row, n);                                                                  \
+    }
+ROWS_FROM(1)
+ROWS_FROM(2)
+ROWS_FROM(3)
+ROWS_FROM(4)
+ROWS_FROM(5)
+ROWS_FROM(6)
+
+typedef void rows_fn(const struct nl_cpu_block *b, struct lanes on, int64_t row);
+static rows_fn *const by_rows[] = {NULL, rows_1, rows_2, rows_3, rows_4, rows_5, rows_6};
+
+/* As many rows as registers hold. Sums of fewer than FEW would wait for one another: they share with
+ * those before. */
+static int64_t rows_of(int64_t left)
+{
+    enum { FEW = 3 };
+    if (left > ROWS && left < ROWS + FEW) return left / 2;
+    return left < ROWS ? left : ROWS;
+}
+
 static AVX2 void run(const struct nl_cpu_block *b)
 {
     const struct lanes on = lanes_of(b->columns);
-    int64_t row = 0;
-    for (; b->rows - row >= ROWS; row += ROWS) rows_from(b, on, row, ROWS);
-    if (b->rows - row >= 3) {
-        rows_from(b, on, row, 3);
-        row += 3;
-    }
-    for (; row < b->rows; row++) rows_from(b, on, row, 1);
+    for (int64_t row = 0; row < b->rows; row += rows_of(b->rows - row))
+        by_rows[rows_of(b->rows - row)](b, on, row);
 }
 
 const struct nl_cpu_kernel *nl_cpu_kernel_avx2(void)
