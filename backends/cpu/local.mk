@@ -3,7 +3,7 @@ libnl_cpu_la_SOURCES += %D%/cpu.c %D%/cpu.h %D%/multiply.c %D%/multiply.h \
 	%D%/pointwise.c %D%/pool.c %D%/product.c \
 	%D%/kernel.c %D%/kernel.h %D%/kernel_avx2.c %D%/kernel_avx512.c %D%/kernel_avx512bf16.c \
 	%D%/conv.c %D%/conv.h %D%/conv_blas.c %D%/conv_packed.c %D%/conv_pack.c %D%/conv_lines.c \
-	%D%/conv_winograd.c %D%/conv_winograd_dw.c \
+	%D%/conv_winograd.c %D%/conv_winograd_dw.c %D%/conv_lines_dw.c \
 	%D%/winograd.c %D%/winograd.h %D%/winograd_tiles.c %D%/winograd_tiles.h \
 	%D%/bn.c %D%/pairwise_dx.c %D%/pairwise_dx.h %D%/pairwise_dx_products.c \
 	%D%/panels.c %D%/panels.h %D%/pairwise_dx_reassociated.c \
