@@ -10,7 +10,7 @@
  * meets all of the other side where that lies. Panels are made of the side with fewer columns, and
  * where x has to be gathered of dy. BF16 does not meet panels where it lies: the other side is laid
  * out too, as pairs of positions, or widened. */
-enum { STRIP = 192, DEPTH = 768, ROWS = 256, LEAST = 512, TILES = 16, LINE = 64 };
+enum { STRIP = 256, DEPTH = 256, ROWS = 256, LEAST = 512, TILES = 16, LINE = 64 };
 
 struct sums {
     const struct nl_cpu_kernel *kernel;
