@@ -131,10 +131,32 @@ static const struct op_case cases[] = {
      CONV(1, 1, 1, 1, 3, 3),
      {T5(2, 2, 9, 8, 40), T5(2, 2, 9, 8, 35)},
      {T5(35, 1, 3, 3, 40), V(35)}},
+    /* by Winograd: one square; several with rests; parts of several blocks */
+    {NL_OP_CONV_DW,
+     CONV(1, 1, 1, 1, 3, 3),
+     {T5(2, 2, 9, 8, 32), T5(2, 2, 9, 8, 48)},
+     {T5(48, 1, 3, 3, 32), V(48)}},
+    {NL_OP_CONV_DW,
+     {.conv = {.stride = {1, 1, 1}, .pad = {0, 2, 2}, .extent = {1, 3, 3}, .set = true}},
+     {T5(1, 1, 21, 22, 80), T5(1, 1, 23, 24, 144)},
+     {T5(144, 1, 3, 3, 80)}},
+    {NL_OP_CONV_DW,
+     CONV(1, 1, 0, 1, 3, 3),
+     {T5(1, 3, 39, 38, 48), T5(1, 3, 37, 36, 64)},
+     {T5(64, 1, 3, 3, 48), V(64)}},
     {NL_OP_CONV_DW,
      CONV(2, 2, 3, 1, 7, 7),
      {T5(2, 2, 33, 31, 3), T5(2, 2, 17, 16, 70)},
      {T5(70, 1, 7, 7, 3), V(70)}},
+    /* by lines: frames beside the clip, an odd number of outputs; columns that no window reaches */
+    {NL_OP_CONV_DW,
+     {.conv = {.stride = {1, 2, 2}, .pad = {2, 3, 3}, .extent = {5, 7, 7}, .bias = true}},
+     {T5(2, 5, 21, 25, 3), T5(2, 5, 11, 13, 8)},
+     {T5(8, 5, 7, 7, 3), V(8)}},
+    {NL_OP_CONV_DW,
+     {.conv = {.stride = {2, 3, 2}, .extent = {1, 2, 3}, .set = true}},
+     {T5(1, 3, 8, 12, 5), T5(1, 2, 3, 5, 33)},
+     {T5(33, 1, 2, 3, 5)}},
     {NL_OP_CONV_DW,
      CONV(1, 1, 0, 1, 1, 1),
      {T5(2, 3, 13, 11, 40), T5(2, 3, 13, 11, 300)},
@@ -147,6 +169,10 @@ static const struct op_case cases[] = {
      {.conv = {.stride = {1, 1, 1}, .extent = {1, 1, 1}, .bias = true, .set = true}},
      {T5(2, 3, 13, 11, 70), T5(2, 3, 13, 11, 40)},
      {T5(40, 1, 1, 1, 70), V(40)}},
+    {NL_OP_CONV_DW,
+     CONV(1, 1, 0, 1, 1, 1),
+     {T5(1, 2, 5, 7, 270), T5(1, 2, 5, 7, 280)},
+     {T5(280, 1, 1, 1, 270), V(280)}},
     {NL_OP_CONV_DW,
      CONV(2, 2, 0, 1, 1, 1),
      {T5(1, 2, 9, 9, 1100), T5(1, 2, 5, 5, 8)},
@@ -461,7 +487,6 @@ static void same_with_threads(const char *backend, const char *impl, const struc
         same_bits(&one, &more, what);
         clear(&more);
     }
-    clear(&one);
 }
 
 typedef void visit_fn(const char *backend, const char *impl, const struct op_case *c,

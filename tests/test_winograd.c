@@ -99,12 +99,51 @@ START_TEST(bias_residual_and_relu_come_last_and_edges_are_left_alone)
 }
 END_TEST
 
+/* The gradient of a filter: sixteen gradients of outputs with the inputs under them, here in y. */
+static double direct_tap(const struct tile *t, int tap, int c)
+{
+    double sum = 0;
+    for (int i = 0; i < 16; i++)
+        sum += (double)t->x[(i / OUT + tap / 3) * SIDE + i % OUT + tap % 3][c] * (double)t->y[i][c];
+    return sum;
+}
+
+static void back(const struct nl_cpu_winograd *winograd, const struct tile *t, float *taps)
+{
+    const void *rows[PLACES];
+    static float x[PLACES * WIDE], dy[PLACES * WIDE];
+    for (int i = 0; i < PLACES; i++) rows[i] = t->x[i];
+    winograd->input(rows, false, x, WIDE, WIDE);
+    for (int i = 0; i < 16; i++) rows[i] = t->y[i];
+    winograd->gradient(rows, false, dy, WIDE, WIDE);
+    for (int i = 0; i < PLACES * WIDE; i++) x[i] *= dy[i];
+    for (int c = 0; c < WIDE; c += NL_WINOGRAD_LANES) winograd->taps(x + c, WIDE, taps + c * 9);
+}
+
+START_TEST(a_gradient_of_a_filter_is_what_inputs_and_gradients_give_directly)
+{
+    const struct nl_cpu_winograd *winograd = nl_cpu_winograd_at(_i);
+    static struct tile t;
+    static float taps[WIDE * 9];
+    const int lanes = NL_WINOGRAD_LANES;
+    if (!winograd) return;
+    make(&t);
+    back(winograd, &t, taps);
+    for (int tap = 0; tap < 9; tap++)
+        for (int c = 0; c < WIDE; c++)
+            ck_assert_double_eq_tol((double)taps[c / lanes * lanes * 9 + tap * lanes + c % lanes],
+                                    direct_tap(&t, tap, c), 1e-5);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("winograd");
     TCase *tc = tcase_create("transforms");
     tcase_add_loop_test(tc, a_tile_is_what_the_filter_gives_directly, 0, 3);
     tcase_add_loop_test(tc, bias_residual_and_relu_come_last_and_edges_are_left_alone, 0, 3);
+    tcase_add_loop_test(tc, a_gradient_of_a_filter_is_what_inputs_and_gradients_give_directly, 0,
+                        3);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -1,9 +1,8 @@
+#include "backends/cpu/conv_dw.h"
 #include "backends/cpu/conv.h"
 #include "backends/cpu/lines.h"
 #include "backends/cpu/panels.h"
 #include "src/core/memory.h"
-
-#include <string.h>
 
 /* The gradient of a convolution with respect to its filters: dw[k, d] += sum over positions m of
  * dy[m, k] x[m, d], d running over taps and channels. Positions are cut into parts, whose sums are
@@ -11,7 +10,7 @@
  * meets all of the other side where that lies. Panels are made of the side with fewer columns, and
  * where x has to be gathered of dy. BF16 does not meet panels where it lies: the other side is laid
  * out too, as pairs of positions, or widened. */
-enum { STRIP = 192, DEPTH = 768, ROWS = 256, LEAST = 512, TILES = 16, LINE = 64 };
+enum { STRIP = 256, DEPTH = 256, ROWS = 256, LEAST = 512, TILES = 16, LINE = 64 };
 
 struct sums {
     const struct nl_cpu_kernel *kernel;
@@ -97,8 +96,6 @@ struct job {
     const void *x, *dy; /* of s->type */
     int64_t ldx, ldy;
     float *partial; /* [parts, rows, columns] */
-    float *dw;
-    bool set;
 };
 
 /* One strip of positions [row, row + rows): sums of a tile, added to those in y unless first. */
@@ -236,95 +233,6 @@ static void sum_tile(const void *job, int64_t number, void *scratch)
     }
 }
 
-/* Adds the parts of some filters to dw, in order; where they lie side by side they turn. */
-enum { FILTERS = 16, DEPTHS = 256 };
-
-static void add_rows(const struct job *j, int64_t first, int64_t filters)
-{
-    const struct sums *s = j->s;
-    const int64_t from = first * s->conv.depth, n = filters * s->conv.depth;
-    float *restrict dw = j->dw + from;
-    for (int64_t part = 0; part < s->parts; part++) {
-        const float *restrict sums = j->partial + part * s->rows * s->columns + from;
-        if (j->set && part == 0)
-            memcpy(dw, sums, (size_t)n * sizeof *dw);
-        else
-            for (int64_t i = 0; i < n; i++) dw[i] += sums[i];
-    }
-}
-
-static void add_turned(const struct job *j, int64_t first, int64_t filters, int64_t depth)
-{
-    const struct sums *s = j->s;
-    const int64_t n = nl_cpu_least(DEPTHS, s->conv.depth - depth);
-    float total[DEPTHS][FILTERS] = {{0}};
-    for (int64_t part = 0; part < s->parts; part++) {
-        const float *sums = j->partial + (part * s->rows + depth) * s->columns + first;
-        for (int64_t d = 0; d < n; d++)
-            for (int64_t k = 0; k < filters; k++) total[d][k] += sums[d * s->columns + k];
-    }
-    for (int64_t k = 0; k < filters; k++) {
-        float *dw = j->dw + (first + k) * s->conv.depth + depth;
-        for (int64_t d = 0; d < n; d++) dw[d] = total[d][k] + (j->set ? 0 : dw[d]);
-    }
-}
-
-static void add_filters(const void *job, int64_t number, void *scratch)
-{
-    const struct job *j = job;
-    const int64_t first = number * FILTERS;
-    const int64_t filters = nl_cpu_least(FILTERS, j->s->conv.filters - first);
-    (void)scratch;
-    if (!j->s->swapped)
-        add_rows(j, first, filters);
-    else
-        for (int64_t depth = 0; depth < j->s->conv.depth; depth += DEPTHS)
-            add_turned(j, first, filters, depth);
-}
-
-/* Sums of dy for a few filters. */
-enum { CHANNELS = 64, RUN = 64 };
-
-struct bias {
-    const nl_tensor *dy;
-    int64_t rows, ld;
-    float *db;
-    bool set;
-};
-
-static void add_bias(const void *job, int64_t number, void *scratch)
-{
-    const struct bias *b = job;
-    const int64_t first = number * CHANNELS, n = nl_cpu_least(CHANNELS, b->dy->dim[4] - first);
-    double total[CHANNELS] = {0};
-    float room[CHANNELS];
-    (void)scratch;
-    for (int64_t row = 0; row < b->rows; row += RUN) {
-        float sum[CHANNELS] = {0};
-        const int64_t end = nl_cpu_least(row + RUN, b->rows);
-        for (int64_t r = row; r < end; r++) {
-            const float *from = nl_cpu_read(b->dy->data, b->dy->type, r * b->ld + first, n, room);
-            for (int64_t c = 0; c < n; c++) sum[c] += from[c];
-        }
-        for (int64_t c = 0; c < n; c++) total[c] += (double)sum[c];
-    }
-    for (int64_t c = 0; c < n; c++)
-        b->db[first + c] = (float)total[c] + (b->set ? 0 : b->db[first + c]);
-}
-
-void nl_cpu_conv_dbias(const struct nl_backend *be, const struct nl_op_desc *desc,
-                       const struct nl_args *args)
-{
-    const struct nl_cpu_rows rows = nl_cpu_rows_of(&args->in[1]);
-    const struct bias job = {.dy = &args->in[1],
-                             .rows = rows.count,
-                             .ld = rows.ld,
-                             .db = args->out[1].data,
-                             .set = desc->attr.conv.set};
-    if (!args->out[1].rank) return;
-    nl_cpu_for_tiles(be, nl_cpu_parts(job.dy->dim[4], CHANNELS), add_bias, &job, NULL, 0);
-}
-
 static nl_status run(struct nl_backend *be, const void *prepared, const struct nl_op_desc *desc,
                      const struct nl_args *args)
 {
@@ -335,13 +243,16 @@ static nl_status run(struct nl_backend *be, const void *prepared, const struct n
                             .dy = args->in[1].data,
                             .ldx = nl_cpu_rows_of(&args->in[0]).ld,
                             .ldy = nl_cpu_rows_of(&args->in[1]).ld,
-                            .partial = (float *)(void *)((char *)args->workspace + slices),
-                            .dw = args->out[0].data,
-                            .set = desc->attr.conv.set};
+                            .partial = (float *)(void *)((char *)args->workspace + slices)};
     nl_cpu_for_tiles(be, s->parts * s->row_tiles * s->column_tiles, sum_tile, &job, args->workspace,
                      slice_of(s));
-    nl_cpu_for_tiles(be, nl_cpu_parts(s->conv.filters, FILTERS), add_filters, &job, NULL, 0);
-    nl_cpu_conv_dbias(be, desc, args);
+    const struct nl_cpu_dw_parts parts = {.sums = job.partial,
+                                          .parts = s->parts,
+                                          .filters = s->conv.filters,
+                                          .depth = s->conv.depth,
+                                          .turned = s->swapped};
+    nl_cpu_dw_add(be, &parts, args->out[0].data, desc->attr.conv.set);
+    nl_cpu_dw_bias(be, &args->in[1], args->out[1].data, desc->attr.conv.set);
     return NL_OK;
 }
 

@@ -1,5 +1,5 @@
 #include "backends/cpu/conv.h"
-#include "backends/cpu/winograd.h"
+#include "backends/cpu/winograd_tiles.h"
 #include "src/core/memory.h"
 
 #include <string.h>
@@ -15,21 +15,18 @@ enum {
     SHARED_BLOCK = 6 << 20,
     PLACES = NL_WINOGRAD_PLACES,
     LANES = NL_WINOGRAD_LANES,
-    LINE = 16, /* floats between places, so that they do not share cache sets */
-    MOST = 4096,
+    LINE = 16,       /* floats between places, so that they do not share cache sets */
     SMALL = 1 << 16, /* floats of y up to which the next op finds it in a cache */
     GROUP = 4        /* tiles that are transformed at a time in a shared block */
 };
-
-static const float zeros[MOST]; /* a row beyond the edge */
 
 struct winograd {
     const struct nl_cpu_kernel *kernel;
     const struct nl_cpu_winograd *transform;
     bool dx, half, pairs; /* x and y are BF16, which direct kernels multiply in pairs */
-    int64_t frames, in_h, in_w, out_h, out_w, down, across, tiles; /* tiles: of all frames */
-    int64_t channels, filters, pad_h, pad_w;
-    int64_t block; /* tiles of one */
+    struct nl_cpu_winograd_tiles tiles;
+    int64_t rows, channels, filters; /* rows: of outputs */
+    int64_t block;                   /* tiles of one */
     bool shared, near;
     int64_t repeat;
     int64_t step_in, step_out; /* floats from one place to the next */
@@ -47,7 +44,7 @@ static void cut(struct winograd *w)
     const int64_t rows = w->kernel->rows;
     w->shared = bytes > OWN_FILTERS;
     w->block = at_least_1((w->shared ? SHARED_BLOCK : OWN_BLOCK) / tile / rows) * rows;
-    w->block = nl_cpu_parts(w->tiles, nl_cpu_parts(w->tiles, w->block));
+    w->block = nl_cpu_parts(w->tiles.count, nl_cpu_parts(w->tiles.count, w->block));
     w->block = nl_cpu_parts(w->block, w->shared ? GROUP : rows) * (w->shared ? GROUP : rows);
     w->step_in = w->block * w->channels + LINE;
     w->step_out = w->block * w->filters + LINE;
@@ -58,26 +55,18 @@ static struct winograd winograd_of(const struct nl_op_desc *desc)
     const bool dx = desc->op == NL_OP_CONV_DX;
     const nl_tensor *in = &desc->in[0], *f = &desc->in[1], *out = &desc->out[0];
     const int *pad = desc->attr.conv.pad;
-    struct winograd w = {.kernel = nl_cpu_kernel_best(),
-                         .transform = nl_cpu_winograd(),
-                         .dx = dx,
-                         .half = in->type == NL_BF16,
-                         .pairs = nl_cpu_kernel_for(in->type) &&
-                                  nl_cpu_kernel_for(in->type)->type == NL_BF16,
-                         .near = desc->near,
-                         .repeat = at_least_1(desc->repeat),
-                         .frames = out->dim[0] * out->dim[1],
-                         .in_h = in->dim[2],
-                         .in_w = in->dim[3],
-                         .out_h = out->dim[2],
-                         .out_w = out->dim[3],
-                         .channels = f->dim[dx ? 0 : 4],
-                         .filters = f->dim[dx ? 4 : 0],
-                         .pad_h = dx ? 2 - pad[1] : pad[1],
-                         .pad_w = dx ? 2 - pad[2] : pad[2]};
-    w.down = nl_cpu_parts(w.out_h, NL_WINOGRAD_OUT);
-    w.across = nl_cpu_parts(w.out_w, NL_WINOGRAD_OUT);
-    w.tiles = w.frames * w.down * w.across;
+    struct winograd w = {
+        .kernel = nl_cpu_kernel_best(),
+        .transform = nl_cpu_winograd(),
+        .dx = dx,
+        .half = in->type == NL_BF16,
+        .pairs = nl_cpu_kernel_for(in->type) && nl_cpu_kernel_for(in->type)->type == NL_BF16,
+        .near = desc->near,
+        .repeat = at_least_1(desc->repeat),
+        .tiles = nl_cpu_winograd_tiles_of(out, dx ? 2 - pad[1] : pad[1], dx ? 2 - pad[2] : pad[2]),
+        .rows = out->dim[0] * out->dim[1] * out->dim[2] * out->dim[3],
+        .channels = f->dim[dx ? 0 : 4],
+        .filters = f->dim[dx ? 4 : 0]};
     if (w.kernel) cut(&w);
     return w;
 }
@@ -91,8 +80,8 @@ static bool fits(const struct nl_op_desc *desc, nl_reason *why)
         return nl_decline(why, "only for 1x3x3 filters of stride 1");
     if (pad[0] != 0 || pad[1] > 2 || pad[2] > 2)
         return nl_decline(why, "more padding than a filter reaches");
-    if (f->dim[0] % NL_WINOGRAD_LANES || f->dim[4] % NL_WINOGRAD_LANES || f->dim[0] > MOST ||
-        f->dim[4] > MOST)
+    if (f->dim[0] % NL_WINOGRAD_LANES || f->dim[4] % NL_WINOGRAD_LANES ||
+        f->dim[0] > NL_WINOGRAD_MOST || f->dim[4] > NL_WINOGRAD_MOST)
         return nl_decline(why, "channels and filters are no multiples of %d",
                           (int)NL_WINOGRAD_LANES);
     return true;
@@ -103,8 +92,8 @@ static bool fits(const struct nl_op_desc *desc, nl_reason *why)
 static bool pays(const struct winograd *w, nl_reason *why)
 {
     enum { FETCH = 47, TRANSFORM = 3 };
-    const double tiles = (double)(w->repeat * w->tiles);
-    const double rows = (double)(w->repeat * w->frames * w->out_h * w->out_w);
+    const double tiles = (double)(w->repeat * w->tiles.count);
+    const double rows = (double)(w->repeat * w->rows);
     const double ends = 1 / (double)w->channels + 1 / (double)w->filters;
     const double here = PLACES * (tiles * (1 + TRANSFORM * ends) + FETCH),
                  direct = 9 * (rows + FETCH) / (w->pairs ? 2 : 1);
@@ -140,7 +129,7 @@ static int64_t part_tiles(const struct winograd *w)
 
 static int64_t parts_of(const struct winograd *w)
 {
-    return nl_cpu_parts(w->tiles, part_tiles(w));
+    return nl_cpu_parts(w->tiles.count, part_tiles(w));
 }
 
 /* Panels of one place. */
@@ -247,55 +236,11 @@ struct run_of {
     float *shared;
 };
 
-/* Frame and first output of a tile. */
-struct spot {
-    int64_t n, t, h, w;
-};
-
-static struct spot spot_of(const struct run_of *r, int64_t tile)
-{
-    const struct winograd *w = r->w;
-    const int64_t place = tile % (w->down * w->across), frame = tile / (w->down * w->across);
-    const int64_t times = r->args->out[0].dim[1];
-    return (struct spot){frame / times, frame % times, place / w->across * NL_WINOGRAD_OUT,
-                         place % w->across * NL_WINOGRAD_OUT};
-}
-
-static void *row_of(const nl_tensor *t, const struct spot *s, int64_t h, int64_t w)
-{
-    const int64_t at =
-        s->n * t->stride[0] + s->t * t->stride[1] + h * t->stride[2] + w * t->stride[3];
-    return (char *)t->data + at * (int64_t)nl_type_size(t->type);
-}
-
-/* Asks for what the next tile of a line has and this one has not: nothing else foresees it. */
-static void foresee(const struct run_of *r, const struct spot *s)
-{
-    const struct winograd *w = r->w;
-    const nl_tensor *x = &r->args->in[0];
-    const int64_t bytes = w->channels * (int64_t)nl_type_size(x->type);
-    for (int i = 0; i < NL_WINOGRAD_IN; i++) {
-        const int64_t h = s->h - w->pad_h + i, v = s->w - w->pad_w + NL_WINOGRAD_IN;
-        if (h < 0 || h >= w->in_h) continue;
-        for (int64_t j = v; j < nl_cpu_least(v + NL_WINOGRAD_OUT, w->in_w); j++)
-            for (int64_t at = 0; at < bytes; at += NL_ALIGN)
-                __builtin_prefetch((const char *)row_of(x, s, h, j) + at);
-    }
-}
-
 static void transform_in(const struct run_of *r, int64_t first, int64_t i, float *block)
 {
     const struct winograd *w = r->w;
-    const nl_tensor *x = &r->args->in[0];
-    const struct spot s = spot_of(r, first + i);
     const void *rows[PLACES];
-    foresee(r, &s);
-    for (int p = 0; p < PLACES; p++) {
-        const int64_t h = s.h - w->pad_h + p / NL_WINOGRAD_IN,
-                      v = s.w - w->pad_w + p % NL_WINOGRAD_IN;
-        const bool inside = h >= 0 && h < w->in_h && v >= 0 && v < w->in_w;
-        rows[p] = inside ? row_of(x, &s, h, v) : zeros;
-    }
+    nl_cpu_winograd_inputs(&w->tiles, &r->args->in[0], first + i, 0, w->channels, rows);
     w->transform->input(rows, w->half, block + i * w->channels, w->step_in, w->channels);
 }
 
@@ -303,15 +248,12 @@ static void transform_out(const struct run_of *r, int64_t first, int64_t i, cons
                           struct nl_cpu_winograd_end end)
 {
     const struct winograd *w = r->w;
-    const nl_tensor *y = &r->args->out[0], *residual = &r->args->in[3];
-    const struct spot s = spot_of(r, first + i);
+    const nl_tensor *residual = &r->args->in[3];
+    void *more[16];
     if (!w->dx && r->args->in[2].rank) end.bias = r->args->in[2].data;
-    for (int p = 0; p < 16; p++) {
-        const int64_t h = s.h + p / NL_WINOGRAD_OUT, v = s.w + p % NL_WINOGRAD_OUT;
-        if (h >= w->out_h || v >= w->out_w) continue;
-        end.y[p] = row_of(y, &s, h, v);
-        if (residual->rank) end.residual[p] = row_of(residual, &s, h, v);
-    }
+    nl_cpu_winograd_outputs(&w->tiles, &r->args->out[0], first + i, end.y);
+    if (residual->rank) nl_cpu_winograd_outputs(&w->tiles, residual, first + i, more);
+    for (int p = 0; residual->rank && p < 16; p++) end.residual[p] = more[p];
     w->transform->output(block + PLACES * w->step_in + i * w->filters, w->step_out, &end,
                          w->filters);
 }
@@ -321,12 +263,12 @@ static int64_t rows_of_part(const void *job, int64_t part)
 {
     const struct run_of *r = job;
     const struct winograd *w = r->w;
+    const int64_t each = part_tiles(w), end = nl_cpu_least((part + 1) * each, w->tiles.count);
     int64_t rows = 0;
-    for (int64_t i = part * part_tiles(w); i < nl_cpu_least((part + 1) * part_tiles(w), w->tiles);
-         i++) {
-        const struct spot s = spot_of(r, i);
-        rows += nl_cpu_least(NL_WINOGRAD_OUT, w->out_h - s.h) *
-                nl_cpu_least(NL_WINOGRAD_OUT, w->out_w - s.w);
+    for (int64_t i = part * each; i < end; i++) {
+        void *y[16];
+        nl_cpu_winograd_outputs(&w->tiles, &r->args->out[0], i, y);
+        for (int p = 0; p < 16; p++) rows += y[p] != NULL;
     }
     return rows;
 }
@@ -337,7 +279,7 @@ static void transform_part(const struct run_of *r, int64_t first, int64_t from, 
 {
     const struct winograd *w = r->w;
     const int64_t part = (first + from) / part_tiles(w), n = w->filters;
-    float begin[MOST];
+    float begin[NL_WINOGRAD_MOST];
     struct nl_cpu_winograd_end end = {.half = w->half, .relu = r->relu, .stream = r->stream};
     if (r->moments.parts) {
         end.sum = nl_cpu_moments_part(&r->moments, part);
@@ -380,7 +322,7 @@ static void own_block(const void *job, int64_t number, void *scratch)
 {
     const struct run_of *r = job;
     const struct winograd *w = r->w;
-    const int64_t first = number * w->block, count = nl_cpu_least(w->block, w->tiles - first);
+    const int64_t first = number * w->block, count = nl_cpu_least(w->block, w->tiles.count - first);
     for (int64_t i = 0; i < count; i++) transform_in(r, first, i, scratch);
     for (int64_t place = 0; place < PLACES; place++)
         for (int64_t panel = 0; panel * w->kernel->panel < w->filters; panel++)
@@ -415,8 +357,8 @@ static void run_shared(struct nl_backend *be, struct run_of *r)
 {
     const struct winograd *w = r->w;
     const int64_t products = PLACES * nl_cpu_parts(w->filters, w->kernel->panel);
-    for (r->first = 0; r->first < w->tiles; r->first += w->block) {
-        r->count = nl_cpu_least(w->block, w->tiles - r->first);
+    for (r->first = 0; r->first < w->tiles.count; r->first += w->block) {
+        r->count = nl_cpu_least(w->block, w->tiles.count - r->first);
         const int64_t groups = nl_cpu_parts(r->count, GROUP);
         nl_cpu_for_tiles(be, groups, shared_in, r, NULL, 0);
         nl_cpu_for_tiles(be, products, shared_multiply, r, NULL, 0);
@@ -438,8 +380,7 @@ static nl_status run(struct nl_backend *be, const void *prepared, const struct n
 {
     const struct winograd *w = prepared;
     struct run_of r = {.w = w, .args = args, .relu = !w->dx && desc->attr.conv.relu};
-    r.stream = !w->near && !w->half && w->frames * w->out_h * w->out_w * w->filters > SMALL &&
-               is_aligned(&args->out[0]);
+    r.stream = !w->near && !w->half && w->rows * w->filters > SMALL && is_aligned(&args->out[0]);
     if (!w->dx) {
         size_t before;
         NL_TRY(blocks_need(be, w, &before));
@@ -449,7 +390,7 @@ static nl_status run(struct nl_backend *be, const void *prepared, const struct n
         r.shared = args->workspace;
         run_shared(be, &r);
     } else
-        nl_cpu_for_tiles(be, nl_cpu_parts(w->tiles, w->block), own_block, &r, args->workspace,
+        nl_cpu_for_tiles(be, nl_cpu_parts(w->tiles.count, w->block), own_block, &r, args->workspace,
                          slice_of(w));
     if (r.moments.parts)
         nl_cpu_moments_join(&r.moments, rows_of_part, &r, args->out[1].data, args->out[2].data);

@@ -169,7 +169,8 @@ static const struct nl_impl *const conv_list[] = {&nl_cpu_conv_lines,
                                                   &nl_cpu_conv_blas,
                                                   NULL};
 static const struct nl_impl *const conv_dx_list[] = {&nl_cpu_conv_winograd, &nl_cpu_conv_dx, NULL};
-static const struct nl_impl *const conv_dw_list[] = {&nl_cpu_conv_dw, NULL};
+static const struct nl_impl *const conv_dw_list[] = {
+    &nl_cpu_conv_dw_lines, &nl_cpu_conv_dw_winograd, &nl_cpu_conv_dw, NULL};
 static const struct nl_impl *const square_sum_list[] = {&nl_cpu_square_sum, NULL};
 static const struct nl_impl *const product_list[] = {&nl_cpu_product_widened, &nl_cpu_product,
                                                      NULL};

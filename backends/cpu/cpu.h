@@ -37,16 +37,12 @@ nl_cpu_run_fn nl_cpu_sgd, nl_cpu_accumulate, nl_cpu_relu_dx, nl_cpu_mul;
 extern const struct nl_impl nl_cpu_cast, nl_cpu_affine_centred, nl_cpu_affine_dab, nl_cpu_bn_dx,
     nl_cpu_bn_sums, nl_cpu_max_pool_index, nl_cpu_pairwise_dx_sorted,
     nl_cpu_pairwise_dx_reassociated, nl_cpu_pairwise_dx, nl_cpu_pool_dx, nl_cpu_conv_dx,
-    nl_cpu_conv_dw, nl_cpu_square_sum;
+    nl_cpu_conv_dw_lines, nl_cpu_conv_dw_winograd, nl_cpu_conv_dw, nl_cpu_square_sum;
 
 extern const struct nl_impl nl_cpu_conv_lines, nl_cpu_conv_avx512bf16, nl_cpu_conv_winograd,
     nl_cpu_conv_avx512, nl_cpu_conv_avx2, nl_cpu_conv_blas, nl_cpu_product, nl_cpu_pairwise_sorted,
     nl_cpu_pairwise_reassociated, nl_cpu_pairwise_packed, nl_cpu_pairwise_tiled,
     nl_cpu_pairwise_sorted_forced, nl_cpu_pairwise_reassociated_forced;
-
-/* dbias of a conv_dw whose rows of dy are evenly spaced; nothing where it is not asked for. */
-void nl_cpu_conv_dbias(const struct nl_backend *be, const struct nl_op_desc *desc,
-                       const struct nl_args *args);
 
 /* The same on BF16 (widened.c). */
 extern const struct nl_impl nl_cpu_product_widened, nl_cpu_pairwise_half,

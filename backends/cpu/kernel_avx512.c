@@ -202,6 +202,46 @@ INLINE void rows_from(const struct nl_cpu_block *b, struct lanes on, int64_t row
     finish_row(b, on, row, 13, rows, sum, &after, tally);
 }
 
+/* The same for each number of rows, a constant in there. */
+#define ROWS_FROM(n)                                                                               \
+    static AVX512 void rows_##n(const struct nl_cpu_block *b, struct lanes on, int64_t row,        \
+                                struct tally *tally)                                               \
+    {                                                                                              \
+        if (tally)                                                                                 \
+            rows_from(b, on, row, n, tally);                                                       \
+        else                                                                                       \
+            rows_from(b, on, row, n, NULL);                                                        \
+    }
+ROWS_FROM(1)
+ROWS_FROM(2)
+ROWS_FROM(3)
+ROWS_FROM(4)
+ROWS_FROM(5)
+ROWS_FROM(6)
+ROWS_FROM(7)
+ROWS_FROM(8)
+ROWS_FROM(9)
+ROWS_FROM(10)
+ROWS_FROM(11)
+ROWS_FROM(12)
+ROWS_FROM(13)
+ROWS_FROM(14)
+
+typedef void rows_fn(const struct nl_cpu_block *b, struct lanes on, int64_t row,
+                     struct tally *tally);
+static rows_fn *const by_rows[] = {NULL,    rows_1,  rows_2,  rows_3,  rows_4,
+                                   rows_5,  rows_6,  rows_7,  rows_8,  rows_9,
+                                   rows_10, rows_11, rows_12, rows_13, rows_14};
+
+/* As many rows as registers hold. Sums of fewer than FEW would wait for one another: they share with
+ * those before. */
+static int64_t rows_of(int64_t left)
+{
+    enum { FEW = 4 };
+    if (left > ROWS && left < ROWS + FEW) return left / 2;
+    return left < ROWS ? left : ROWS;
+}
+
 /* Of all rows in double: a few rows' sums are added at a time. */
 struct moments {
     struct tally tally;
@@ -219,29 +259,16 @@ INLINE void add_tally(struct moments *m)
     for (int c = 0; c < PANEL; c++) m->square[c] += (double)square[c];
 }
 
-INLINE void some_rows(const struct nl_cpu_block *b, struct lanes on, int64_t row, int rows,
-                      struct moments *m)
-{
-    const struct sums none = {_mm512_setzero_ps(), _mm512_setzero_ps()};
-    if (m) m->tally.sum = m->tally.square = none;
-    rows_from(b, on, row, rows, m ? &m->tally : NULL);
-    if (m) add_tally(m);
-}
-
 INLINE void all_rows(const struct nl_cpu_block *b, struct moments *m)
 {
     const struct lanes on = lanes_of(b->columns);
-    int64_t row = 0;
-    for (; b->rows - row >= ROWS; row += ROWS) some_rows(b, on, row, ROWS, m);
-    if (b->rows - row >= 8) {
-        some_rows(b, on, row, 8, m);
-        row += 8;
+    const struct sums none = {_mm512_setzero_ps(), _mm512_setzero_ps()};
+    for (int64_t row = 0, rows; row < b->rows; row += rows) {
+        rows = rows_of(b->rows - row);
+        if (m) m->tally.sum = m->tally.square = none;
+        by_rows[rows](b, on, row, m ? &m->tally : NULL);
+        if (m) add_tally(m);
     }
-    if (b->rows - row >= 4) {
-        some_rows(b, on, row, 4, m);
-        row += 4;
-    }
-    for (; row < b->rows; row++) some_rows(b, on, row, 1, m);
 }
 
 static AVX512 void run_with_moments(const struct nl_cpu_block *b)

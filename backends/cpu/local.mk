@@ -2,11 +2,13 @@ libnl_cpu_la_SOURCES += %D%/cpu.c %D%/cpu.h %D%/multiply.c %D%/multiply.h \
 	%D%/vector.c %D%/vector.h %D%/vector_body.h %D%/exp.h %D%/lines.h \
 	%D%/pointwise.c %D%/pool.c %D%/product.c \
 	%D%/kernel.c %D%/kernel.h %D%/kernel_avx2.c %D%/kernel_avx512.c %D%/kernel_avx512bf16.c \
-	%D%/conv.c %D%/conv.h %D%/conv_blas.c %D%/conv_packed.c %D%/conv_pack.c %D%/moments.c %D%/moments.h %D%/conv_lines.c \
-	%D%/conv_winograd.c %D%/winograd.c %D%/winograd.h \
+	%D%/conv.c %D%/conv.h %D%/conv_blas.c %D%/conv_packed.c %D%/conv_pack.c %D%/conv_lines.c \
+	%D%/moments.c %D%/moments.h \
+	%D%/conv_winograd.c %D%/conv_winograd_dw.c %D%/conv_lines_dw.c \
+	%D%/winograd.c %D%/winograd.h %D%/winograd_tiles.c %D%/winograd_tiles.h \
 	%D%/bn.c %D%/pairwise_dx.c %D%/pairwise_dx.h %D%/pairwise_dx_half.c %D%/pairwise_dx_products.c \
 	%D%/panels.c %D%/panels.h %D%/turn.c %D%/turn.h %D%/pairwise_dx_reassociated.c \
 	%D%/pairwise_dx_sorted.c %D%/sorted.c %D%/sorted.h %D%/pool_dx.c %D%/vector_train.c \
-	%D%/vector_train.h %D%/conv_dx.c %D%/conv_dw.c %D%/widened.c %D%/optimizer.c \
+	%D%/vector_train.h %D%/conv_dx.c %D%/conv_dw.c %D%/conv_dw.h %D%/conv_dw_end.c %D%/widened.c %D%/optimizer.c \
 	%D%/pairwise.c %D%/pairwise.h %D%/pairwise_packed.c %D%/pairwise_half.c \
 	%D%/pairwise_reassociated.c %D%/pairwise_sorted.c

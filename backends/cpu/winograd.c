@@ -193,6 +193,33 @@ BODY output_body(const float *from, int64_t step, const struct nl_cpu_winograd_e
     }
 }
 
+/* Four to six: output_line turned around, as a gradient goes. */
+BODY gradient_line(const vec *y, vec *m, int64_t step)
+{
+    const float a = (float)A, b = (float)B, a2 = (float)A2, b2 = (float)B2;
+    const float a3 = (float)(A2 * A), b3 = (float)(B2 * B);
+    const vec even_a = y[0] + a2 * y[2 * step], odd_a = a * y[step] + a3 * y[3 * step];
+    const vec even_b = y[0] + b2 * y[2 * step], odd_b = b * y[step] + b3 * y[3 * step];
+    m[0] = y[0];
+    m[step] = even_a + odd_a;
+    m[2 * step] = even_a - odd_a;
+    m[3 * step] = even_b + odd_b;
+    m[4 * step] = even_b - odd_b;
+    m[5 * step] = y[3 * step];
+}
+
+BODY gradient_body(const void *const *rows, bool half, float *to, int64_t step, int64_t filters)
+{
+    for (int64_t k = 0; k < filters; k += LANES) {
+        vec y[OUT * IN], t[OUT * IN], m[IN * IN];
+        for (int64_t i = 0; i < OUT * OUT; i++)
+            get_as(&y[IN * (i / OUT) + i % OUT], element(rows[i], half, k), half);
+        for (int64_t i = 0; i < OUT; i++) gradient_line(y + IN * i, t + IN * i, 1);
+        for (int64_t i = 0; i < IN; i++) gradient_line(t + i, m + i, IN);
+        for (int64_t i = 0; i < PLACES; i++) put(to + i * step + k, &m[i]);
+    }
+}
+
 /* Three numbers `step` apart to six that are as far apart. */
 BODY filter_line(const wide *g, wide *u, int64_t step)
 {
@@ -228,6 +255,36 @@ BODY filter_body(const float *const *taps, float *to)
     }
 }
 
+/* Six to three: filter_line turned around. */
+BODY taps_line(const wide *u, wide *g, int64_t step)
+{
+    const double to_a = 1 / (2 * A2 * (A2 - B2)), to_b = 1 / (2 * B2 * (B2 - A2));
+    const wide even_a = to_a * (u[step] + u[2 * step]), odd_a = to_a * (u[step] - u[2 * step]);
+    const wide even_b = to_b * (u[3 * step] + u[4 * step]),
+               odd_b = to_b * (u[3 * step] - u[4 * step]);
+    g[0] = u[0] * (1 / (A2 * B2)) + even_a + even_b;
+    g[step] = A * odd_a + B * odd_b;
+    g[2 * step] = A2 * even_a + B2 * even_b + u[5 * step];
+}
+
+BODY taps_body(const float *from, int64_t step, float *to)
+{
+    for (int64_t half = 0; half < LANES; half += HALF) {
+        wide u[IN * IN], t[3 * IN], g[9];
+        for (int64_t i = 0; i < PLACES; i++) {
+            narrow sum;
+            memcpy(&sum, from + i * step + half, sizeof sum);
+            u[i] = __builtin_convertvector(sum, wide);
+        }
+        for (int64_t i = 0; i < IN; i++) taps_line(u + i, t + i, IN);
+        for (int64_t i = 0; i < 3; i++) taps_line(t + IN * i, g + 3 * i, 1);
+        for (int64_t i = 0; i < 9; i++) {
+            const narrow made = __builtin_convertvector(g[i], narrow);
+            memcpy(to + i * LANES + half, &made, sizeof made);
+        }
+    }
+}
+
 /* The bodies once more for one instruction set, and their table. */
 #define TABLE(set, target)                                                                         \
     static target void input_##set(const void *const *rows, bool half, float *to, int64_t step,    \
@@ -250,8 +307,24 @@ BODY filter_body(const float *const *taps, float *to)
     {                                                                                              \
         filter_body(taps, to);                                                                     \
     }                                                                                              \
-    static const struct nl_cpu_winograd table_##set = {                                            \
-        .name = #set, .input = input_##set, .output = output_##set, .filter = filter_##set}
+    static target void gradient_##set(const void *const *rows, bool half, float *to, int64_t step, \
+                                      int64_t filters)                                             \
+    {                                                                                              \
+        if (half)                                                                                  \
+            gradient_body(rows, true, to, step, filters);                                          \
+        else                                                                                       \
+            gradient_body(rows, false, to, step, filters);                                         \
+    }                                                                                              \
+    static target void taps_##set(const float *from, int64_t step, float *to)                      \
+    {                                                                                              \
+        taps_body(from, step, to);                                                                 \
+    }                                                                                              \
+    static const struct nl_cpu_winograd table_##set = {.name = #set,                               \
+                                                       .input = input_##set,                       \
+                                                       .output = output_##set,                     \
+                                                       .filter = filter_##set,                     \
+                                                       .gradient = gradient_##set,                 \
+                                                       .taps = taps_##set}
 
 TABLE(sse2, );
 TABLE(avx2, __attribute__((target("avx2,fma"))));

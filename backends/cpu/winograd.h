@@ -45,6 +45,12 @@ struct nl_cpu_winograd {
 
     /* Sixteen 3x3 filters, tap i of them at taps[i], as to[36][16]; in double within. */
     void (*filter)(const float *const *taps, float *to);
+
+    /* The transposes of the last two, for the gradient of filters: place p of filter k of a tile of
+     * gradients at to[p * step + k], from 16 rows; and sixteen filters' taps as to[9][16], from place
+     * p of them at from + p * step, in double within. */
+    void (*gradient)(const void *const *rows, bool half, float *to, int64_t step, int64_t filters);
+    void (*taps)(const float *from, int64_t step, float *to);
 };
 
 const struct nl_cpu_winograd *nl_cpu_winograd(void);

@@ -1,4 +1,4 @@
-#include "backends/cpu/cpu.h"
+#include "backends/cpu/conv_dw.h"
 #include "backends/onednn/onednn.h"
 #include "backends/onednn/shape.h"
 #include "backends/onednn/tiles.h"
@@ -104,6 +104,14 @@ static bool is_wanted(const struct nl_backend *be, const struct nl_op_desc *desc
 static bool can(const struct nl_backend *be, const struct nl_op_desc *desc, nl_reason *why)
 {
     return is_plain(be, desc, why) && is_wanted(be, desc, why) && can_on_request(be, desc, why);
+}
+
+/* Stands before what is faster everywhere else. */
+static bool can_on_amx(const struct nl_backend *be, const struct nl_op_desc *desc, nl_reason *why)
+{
+    if (desc->in[0].type != NL_BF16 || !nl_onednn_on_amx(be, NL_BF16))
+        return nl_decline(why, "only for bf16 on AMX");
+    return can(be, desc, why);
 }
 
 /* The call of one tile; with the first of a part of the filters what unpacks the part, too. */
@@ -251,12 +259,15 @@ static nl_status run(struct nl_backend *be, const void *prepared, const struct n
     if (s->pictures.parts > 1)
         nl_cpu_for_tiles(be, s->filters.parts * chunks_of(s), add_chunk, &job, NULL, 0);
     NL_TRY(nl_onednn_for_tiles(be, s->filters.parts, unpack_filters, &job, args->workspace, slice));
-    nl_cpu_conv_dbias(be, desc, args);
+    nl_cpu_dw_bias(be, &args->in[1], args->out[1].data, desc->attr.conv.set);
     return NL_OK;
 }
 
 const struct nl_impl nl_onednn_conv_dw = {
     .name = "onednn", .can = can, .prepare = prepare, .run = run, .drop = drop};
+
+const struct nl_impl nl_onednn_conv_dw_on_amx = {
+    .name = "onednn", .can = can_on_amx, .prepare = prepare, .run = run, .drop = drop};
 
 const struct nl_impl nl_onednn_conv_dw_on_request = {.name = "onednn",
                                                      .can = can_on_request,

@@ -1,4 +1,4 @@
-#include "backends/cpu/cpu.h"
+#include "backends/cpu/conv_dw.h"
 #include "backends/onednn/onednn.h"
 #include "backends/onednn/shape.h"
 #include "backends/onednn/tiles.h"
@@ -224,7 +224,7 @@ static nl_status run(struct nl_backend *be, const void *prepared, const struct n
     NL_TRY(
         nl_onednn_for_tiles(be, s->tiles.count, sum_tile, &job, args->workspace, s->tiles.scratch));
     if (!whole) nl_cpu_for_tiles(be, chunks, add_chunk, &job, NULL, 0);
-    nl_cpu_conv_dbias(be, desc, args);
+    nl_cpu_dw_bias(be, &args->in[1], args->out[1].data, desc->attr.conv.set);
     return NL_OK;
 }
 

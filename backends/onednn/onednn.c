@@ -45,9 +45,14 @@ static const struct nl_impl *const conv_list[] = {&nl_onednn_conv_on_amx,     &n
 static const struct nl_impl *const conv_dx_list[] = {&nl_onednn_conv_on_amx, &nl_cpu_conv_winograd,
                                                      &nl_onednn_conv, &nl_onednn_conv_on_request,
                                                      NULL};
-static const struct nl_impl *const conv_dw_list[] = {&nl_onednn_conv_dw_product, &nl_onednn_conv_dw,
+static const struct nl_impl *const conv_dw_list[] = {&nl_onednn_conv_dw_on_amx,
+                                                     &nl_cpu_conv_dw_lines,
+                                                     &nl_cpu_conv_dw_winograd,
+                                                     &nl_onednn_conv_dw_product,
+                                                     &nl_onednn_conv_dw,
                                                      &nl_onednn_conv_dw_product_on_request,
-                                                     &nl_onednn_conv_dw_on_request, NULL};
+                                                     &nl_onednn_conv_dw_on_request,
+                                                     NULL};
 static const struct nl_impl *const product_list[] = {&nl_onednn_product,
                                                      &nl_onednn_product_on_request, NULL};
 

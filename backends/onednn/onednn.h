@@ -18,7 +18,7 @@ extern const struct nl_impl nl_onednn_conv, nl_onednn_conv_on_amx, nl_onednn_con
 
 /* Serve conv_dw: of one tap without stride as a product, of any kernel by the library's own. */
 extern const struct nl_impl nl_onednn_conv_dw_product, nl_onednn_conv_dw_product_on_request,
-    nl_onednn_conv_dw, nl_onednn_conv_dw_on_request;
+    nl_onednn_conv_dw, nl_onednn_conv_dw_on_amx, nl_onednn_conv_dw_on_request;
 
 extern const struct nl_impl nl_onednn_product, nl_onednn_product_on_request;
 
