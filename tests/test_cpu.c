@@ -322,6 +322,26 @@ START_TEST(pairwise_scratch_does_not_grow_with_keys_times_queries)
 }
 END_TEST
 
+/* Eight parts of queries each sum their gradients of keys and values. */
+START_TEST(scratch_of_pairwise_gradients_does_not_grow_with_keys_times_queries)
+{
+    struct nl_backend be;
+    ck_assert_int_eq(nl_backend_open("cpu", 2, &be), NL_OK);
+    for (int64_t n = 16; n <= 262144; n *= 4) {
+        const int64_t dim[4] = {1, 1, n, 64}, rows[3] = {1, 1, n};
+        struct nl_op_desc desc = {.op = NL_OP_PAIRWISE_DX};
+        struct nl_kernel kernel;
+        for (int i = 0; i < 5; i++) desc.in[i] = nl_tensor_dense(_i ? NL_BF16 : NL_F32, 4, dim);
+        desc.in[5] = nl_tensor_dense(NL_F32, 3, rows);
+        for (int i = 0; i < 3; i++) desc.out[i] = desc.in[i];
+        ck_assert_int_eq(nl_kernel_prepare(&be, &desc, NULL, &kernel), NL_OK);
+        ck_assert_uint_le(kernel.need.workspace, (2 << 20) + 8192 * (size_t)n);
+        nl_kernel_drop(&be, &kernel);
+    }
+    nl_backend_close(&be);
+}
+END_TEST
+
 /* A row whose first tile of keys is far below the second: what was summed has to shrink. */
 START_TEST(pairwise_survives_scores_that_overflow_exp)
 {
@@ -450,6 +470,8 @@ static Suite *suite(void)
     tcase_add_loop_test(t, each_pairwise_variant_agrees_with_ref, 0, (int)NL_COUNT(pairs));
     tcase_add_test(t, pairwise_takes_strided_views);
     tcase_add_test(t, pairwise_scratch_does_not_grow_with_keys_times_queries);
+    tcase_add_loop_test(t, scratch_of_pairwise_gradients_does_not_grow_with_keys_times_queries, 0,
+                        2);
     tcase_add_test(t, pairwise_survives_scores_that_overflow_exp);
     tcase_add_test(t, reasons_say_why_a_faster_one_declines);
     tcase_add_loop_test(t, each_pooling_agrees_with_ref, 0, (int)NL_COUNT(pools));

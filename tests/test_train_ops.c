@@ -22,6 +22,18 @@
     {.pairwise = {.score = score_, .f = f_, .norm = norm_, .scale = 0.5, .row = row_}}
 /* clang-format on */
 
+/* Queries [a,b,p,d], keys [a,b,m,d], values [a,b,m,e] and what the gradient needs beside them. */
+#define PAIRS(a, b, p, m, d, e)                                                                    \
+    {T4(a, b, p, d), T4(a, b, m, d), T4(a, b, m, e), T4(a, b, p, e), T4(a, b, p, e), T3(a, b, p)}, \
+    {                                                                                              \
+        T4(a, b, p, d), T4(a, b, m, d), T4(a, b, m, e)                                             \
+    }
+#define COUNTED(a, b, p, m, d, e)                                                                  \
+    {T4(a, b, p, d), T4(a, b, m, d), T4(a, b, m, e), T4(a, b, p, e), T4(a, b, p, e)},              \
+    {                                                                                              \
+        T4(a, b, p, d), T4(a, b, m, d), T4(a, b, m, e)                                             \
+    }
+
 /* Dense descriptions; strides are filled in. Index inputs are U8, labels I64. */
 struct op_case {
     nl_op op;
@@ -35,6 +47,9 @@ struct op_case {
     }
 #define SOFTMAX PAIR(NL_SCORE_PRODUCT, NL_F_EXP, NL_NORM_SUM, true)
 #define DOT     PAIR(NL_SCORE_PRODUCT, NL_F_IDENTITY, NL_NORM_COUNT, false)
+#define EXPS    PAIR(NL_SCORE_PRODUCT, NL_F_EXP, NL_NORM_COUNT, false)
+#define SHARES  PAIR(NL_SCORE_PRODUCT, NL_F_IDENTITY, NL_NORM_SUM, true)
+#define RELU    PAIR(NL_SCORE_PRODUCT, NL_F_RELU, NL_NORM_SUM, true)
 #define CONCAT  PAIR(NL_SCORE_SUM, NL_F_RELU, NL_NORM_COUNT, false)
 
 static const struct op_case cases[] = {
@@ -182,6 +197,15 @@ static const struct op_case cases[] = {
      CONCAT,
      {T4(2, 1, 600, 1), T4(2, 1, 300, 1), T4(2, 1, 300, 70), T4(2, 1, 600, 70), T4(2, 1, 600, 70)},
      {T4(2, 1, 600, 1), T4(2, 1, 300, 1), T4(2, 1, 300, 70)}},
+    /* several parts, tiles of queries and of keys, the last of each odd */
+    {NL_OP_PAIRWISE_DX, SOFTMAX, PAIRS(2, 1, 999, 131, 38, 70)},
+    {NL_OP_PAIRWISE_DX, SHARES, PAIRS(1, 1, 299, 231, 64, 30)},
+    {NL_OP_PAIRWISE_DX, RELU, PAIRS(3, 3, 33, 17, 32, 34)},
+    {NL_OP_PAIRWISE_DX, EXPS, COUNTED(2, 1, 45, 31, 6, 32)},
+    {NL_OP_PAIRWISE_DX, SOFTMAX, PAIRS(1, 1, 1, 64, 2, 2)},
+    {NL_OP_PAIRWISE_DX, SOFTMAX, PAIRS(3, 1, 70, 1, 2, 4)},
+    {NL_OP_PAIRWISE_DX, SOFTMAX, PAIRS(1, 1, 300, 140, 33, 40)},
+    {NL_OP_PAIRWISE_DX, SOFTMAX, PAIRS(1, 1, 300, 140, 40, 33)},
     {NL_OP_ACCUMULATE, {.accumulate = {.scale = 0.5}}, {D(9)}, {V(9)}},
     {NL_OP_ACCUMULATE, {.accumulate = {.scale = 0.5}}, {V(40000)}, {V(40000)}},
     {NL_OP_SQUARE_SUM, {.sgd = {false}}, {V(40000)}, {V(1)}},
@@ -306,11 +330,19 @@ static void clear(struct ran *r)
     nl_free(r->packed);
 }
 
-static void compare(const struct ran *got, const struct ran *want, const char *what)
+/* In BF16 one rounding of the result and one of filters or affinities, 2^-9 each. Gradients of
+ * pairwise are sums of numbers of either sign, all of which were rounded. */
+static double tolerance_of(nl_op op, nl_type type)
+{
+    if (type != NL_BF16) return 4e-6;
+    return op == NL_OP_PAIRWISE_DX ? 0x1.8p-8 : 0x1p-8;
+}
+
+static void compare(const struct ran *got, const struct ran *want, nl_op op, const char *what)
 {
     for (int o = 0; o < NL_MAX_OUT; o++) {
         const nl_tensor *a = &got->args.out[o], *b = &want->args.out[o];
-        const double allowed = a->type == NL_BF16 ? 0x1p-8 : 4e-6;
+        const double allowed = tolerance_of(op, a->type);
         double largest = 0, worst = 0;
         for (int64_t i = 0; a->rank && i < nl_tensor_count(a); i++) {
             largest = fmax(largest, fabs(get(b, i)));
@@ -353,7 +385,7 @@ static void agree(const char *backend, const struct op_case *c, struct mode mode
     char what[96], reference[96];
     run_on("ref", 2, c, mode.coarse ? coarse_f64 : f64, &want, reference, sizeof reference);
     run_on(backend, 2, c, mode, &got, what, sizeof what);
-    compare(&got, &want, what);
+    compare(&got, &want, c->op, what);
     clear(&got);
     clear(&want);
 }
@@ -389,6 +421,29 @@ START_TEST(threads_change_no_bits)
 }
 END_TEST
 
+/* The kernel for pairs of BF16 takes a case of pairwise_dx where there is one, but for odd numbers
+ * of channels, few positions, and sums. */
+START_TEST(gradients_of_pairwise_multiply_pairs_of_bf16)
+{
+    const struct op_case *c = &cases[_i];
+    const bool known = c->op == NL_OP_PAIRWISE_DX && c->attr.pairwise.score == NL_SCORE_PRODUCT;
+    const bool even = c->in[1].dim[3] % 2 == 0 && c->in[2].dim[3] % 2 == 0;
+    const struct nl_op_desc desc = describe(c, NL_BF16);
+    struct nl_backend be;
+    struct nl_kernel kernel;
+    if (!known) return;
+    ck_assert_int_eq(nl_backend_open("cpu", 2, &be), NL_OK);
+    ck_assert_msg(nl_kernel_prepare(&be, &desc, NULL, &kernel) == NL_OK, "%s", nl_error());
+    const bool paired = strcmp(kernel.impl->name, "paired") == 0;
+    if (be.ops->emulates(&be, NL_BF16))
+        ck_assert(!paired);
+    else if (c->attr.pairwise.f != NL_F_IDENTITY)
+        ck_assert_int_eq(paired, even && c->in[0].dim[2] * c->in[1].dim[2] >= 64);
+    nl_kernel_drop(&be, &kernel);
+    nl_backend_close(&be);
+}
+END_TEST
+
 /* Ops from MUL on are those of training; the others are tests/op_cases.c's. */
 START_TEST(every_op_of_training_has_a_case)
 {
@@ -406,6 +461,7 @@ int main(void)
     tcase_set_timeout(tc, 120);
     tcase_add_test(tc, every_op_of_training_has_a_case);
     tcase_add_loop_test(tc, every_backend_agrees_with_ref_in_f64, 0, (int)NL_COUNT(cases));
+    tcase_add_loop_test(tc, gradients_of_pairwise_multiply_pairs_of_bf16, 0, (int)NL_COUNT(cases));
     tcase_add_loop_test(tc, threads_change_no_bits, 0, (int)NL_COUNT(cases));
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);

@@ -153,6 +153,7 @@ static const struct nl_impl *const bn_dx_list[] = {&nl_cpu_bn_dx, NULL};
 static const struct nl_impl *const bn_sums_list[] = {&nl_cpu_bn_sums, NULL};
 static const struct nl_impl *const pairwise_dx_list[] = {&nl_cpu_pairwise_dx_sorted_widened,
                                                          &nl_cpu_pairwise_dx_reassociated_widened,
+                                                         &nl_cpu_pairwise_dx_half,
                                                          &nl_cpu_pairwise_dx_widened,
                                                          &nl_cpu_pairwise_dx_sorted,
                                                          &nl_cpu_pairwise_dx_reassociated,

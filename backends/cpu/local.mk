@@ -4,7 +4,7 @@ libnl_cpu_la_SOURCES += %D%/cpu.c %D%/cpu.h %D%/multiply.c %D%/multiply.h \
 	%D%/kernel.c %D%/kernel.h %D%/kernel_avx2.c %D%/kernel_avx512.c %D%/kernel_avx512bf16.c \
 	%D%/conv.c %D%/conv.h %D%/conv_blas.c %D%/conv_packed.c %D%/conv_pack.c %D%/conv_lines.c \
 	%D%/conv_winograd.c %D%/winograd.c %D%/winograd.h \
-	%D%/bn.c %D%/pairwise_dx.c %D%/pairwise_dx.h %D%/pairwise_dx_products.c \
+	%D%/bn.c %D%/pairwise_dx.c %D%/pairwise_dx.h %D%/pairwise_dx_half.c %D%/pairwise_dx_products.c \
 	%D%/panels.c %D%/panels.h %D%/turn.c %D%/turn.h %D%/pairwise_dx_reassociated.c \
 	%D%/pairwise_dx_sorted.c %D%/sorted.c %D%/sorted.h %D%/pool_dx.c %D%/vector_train.c \
 	%D%/vector_train.h %D%/conv_dx.c %D%/conv_dw.c %D%/widened.c %D%/optimizer.c \

@@ -1,5 +1,7 @@
 #include "backends/cpu/vector_train.h"
 
+#include "backends/cpu/exp.h"
+
 #include <math.h>
 
 #define BODY static inline __attribute__((always_inline)) void
@@ -88,6 +90,28 @@ BODY score_dx_body(float *restrict s, const float *restrict w, nl_affinity f, fl
     }
 }
 
+BODY key_dx_body(float *restrict w, float *restrict s, const struct nl_cpu_key_dx *key, int64_t n)
+{
+    const float *restrict shift = key->shift, *restrict over = key->over, *restrict own = key->own;
+    const float scale = key->scale;
+    if (key->f == NL_F_EXP) {
+#pragma omp simd
+        for (int64_t i = 0; i < n; i++) {
+            w[i] = nl_cpu_exp(w[i] * scale - shift[i]) * over[i];
+            s[i] = w[i] * (s[i] - own[i]) * scale;
+        }
+        return;
+    }
+    const bool relu = key->f == NL_F_RELU;
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) {
+        const float score = w[i] * scale - shift[i];
+        const bool flat = relu && score <= 0; /* NaN is not */
+        w[i] = flat ? 0.0f : score * over[i];
+        s[i] = flat ? 0.0f : (s[i] - own[i]) * (over[i] * scale);
+    }
+}
+
 BODY relu_dx_body(float *dx, const float *dy, const float *y, int64_t n)
 {
 #pragma omp simd
@@ -151,6 +175,11 @@ BODY give_body(float *restrict dx, const float *restrict dy, const uint8_t *rest
     {                                                                                              \
         score_dx_body(s, w, f, over, own, scale, n);                                               \
     }                                                                                              \
+    static target void key_dx_##set(float *w, float *s, const struct nl_cpu_key_dx *key,           \
+                                    int64_t n)                                                     \
+    {                                                                                              \
+        key_dx_body(w, s, key, n);                                                                 \
+    }                                                                                              \
     static target void relu_dx_##set(float *dx, const float *dy, const float *y, int64_t n)        \
     {                                                                                              \
         relu_dx_body(dx, dy, y, n);                                                                \
@@ -173,6 +202,7 @@ BODY give_body(float *restrict dx, const float *restrict dy, const uint8_t *rest
                                                            .dab = dab_##set,                       \
                                                            .moments = moments_##set,               \
                                                            .score_dx = score_dx_##set,             \
+                                                           .key_dx = key_dx_##set,                 \
                                                            .relu_dx = relu_dx_##set,               \
                                                            .multiply = multiply_##set,             \
                                                            .meet = meet_##set,                     \

@@ -13,6 +13,13 @@ struct nl_cpu_centred {
     const float *centre, *a, *rest; /* per channel */
 };
 
+/* What a score's gradient takes from its query, an element for each; see key_dx. */
+struct nl_cpu_key_dx {
+    const float *shift, *over, *own;
+    nl_affinity f;
+    float scale;
+};
+
 struct nl_cpu_vector_train {
     /* y = act((x - centre) * a + rest [+ residual]); y may be x or residual. */
     void (*affine)(float *y, const float *x, const struct nl_cpu_centred *v, const float *residual,
@@ -33,6 +40,10 @@ struct nl_cpu_vector_train {
     /* s = slope of f where it gave `w` (already over C) * (s - own) * scale */
     void (*score_dx)(float *s, const float *w, nl_affinity f, float over, float own, float scale,
                      int64_t n);
+
+    /* One key: w, its products with queries, becomes f(w * scale - shift) * over, and s, products
+     * of its value with dy, slope of f * over * (s - own) * scale. */
+    void (*key_dx)(float *w, float *s, const struct nl_cpu_key_dx *key, int64_t n);
 
     void (*relu_dx)(float *dx, const float *dy, const float *y, int64_t n);
     void (*multiply)(float *y, const float *a, const float *b, int64_t n);
