@@ -3,15 +3,16 @@
 #include "backends/cpu/vector_train.h"
 #include "src/core/memory.h"
 
+#include <assert.h>
 #include <string.h>
 
-/* The gradient of pairwise on BF16, where the processor multiplies that. Scores are computed turned,
- * keys in rows: so affinities weigh dy, and gradients of scores queries, as they lie, and a tile has
- * as many rows as keys. Only to weigh keys are they laid out once more, in pairs. Queries are cut
- * into parts, each of which sums its own gradients of keys and values; parts are added in order. A
- * part lays out its queries once and meets one tile of keys after the other, whose rows and sums
- * stay in the second cache meanwhile. A tile of 224 is whole blocks and whole panels of the kernel;
- * batches of fewer than LEAST pairs of positions would fill little of one. */
+/* The gradient of pairwise on BF16, where the processor multiplies that. Scores are computed
+ * turned, keys in rows: so affinities weigh dy, and gradients of scores queries, as they lie, and a
+ * tile has as many rows as keys. Only to weigh keys are they laid out once more, in pairs. Queries
+ * are cut into parts, each of which sums its own gradients of keys and values; parts are added in
+ * order. A part lays out its queries once and meets one tile of keys after the other, whose rows
+ * and sums stay in the second cache meanwhile. A tile of 224 is whole blocks and whole panels of
+ * the kernel; batches of fewer than LEAST pairs of positions would fill little of one. */
 enum { QUERIES = 224, KEYS = 224, TASKS = 8, ROWS = 64, LINE = 64, LEAST = 64 };
 
 static bool can(const struct nl_backend *be, const struct nl_op_desc *desc, nl_reason *why)
@@ -158,8 +159,9 @@ static struct table rows_of(const nl_tensor *t, int64_t batch, int64_t row)
 static void lay_keys(const void *job, int64_t number, void *scratch)
 {
     const struct pass *s = job;
-    const int64_t tiles = nl_cpu_parts(s->p.keys, s->columns), batch = number / tiles;
-    const int64_t key = number % tiles * s->columns;
+    const int64_t tiles = nl_cpu_parts(s->p.keys, s->columns);
+    assert(tiles > 0); /* or no tile would be asked for */
+    const int64_t batch = number / tiles, key = number % tiles * s->columns;
     const struct table k = rows_of(s->p.k, batch, key);
     (void)scratch;
     nl_cpu_lay_half(s->kernel, k.data, k.ld, nl_cpu_least(s->columns, s->p.keys - key), s->p.depth,
@@ -180,8 +182,8 @@ static void find_shared(const struct part *t, int64_t i)
     t->own[i] = sum ? p->vector->dot(y, dy, p->width) : 0;
 }
 
-/* Panels are made of pieces of rows, which nothing foresees: the rows come into a cache whole first,
- * those of dy by being read. */
+/* Panels are made of pieces of rows, which nothing foresees: the rows come into a cache whole
+ * first, those of dy by being read. */
 static void fetch(const struct part *t, int64_t i)
 {
     const char *const q = (const char *)rows_of(t->s->p.q, t->batch, t->query + i).data;

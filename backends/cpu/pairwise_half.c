@@ -7,9 +7,9 @@
 #include <string.h>
 
 /* The tiled pairwise op on BF16, where the processor multiplies that. Keys and values of a batch
- * are packed once; each tile of queries then meets them a tile of keys at a time. Scores and what is
- * summed are F32, affinities are rounded before they meet the values. Every further tile of keys costs
- * a pass over what is summed, so few tiles are better than small ones. */
+ * are packed once; each tile of queries then meets them a tile of keys at a time. Scores and what
+ * is summed are F32, affinities are rounded before they meet the values. Every further tile of keys
+ * costs a pass over what is summed, so few tiles are better than small ones. */
 enum { KEYS = 1024, QUERIES = 112, TILES = 16, PAD = 32, WORTH = 1 << 16 };
 
 static bool can(const struct nl_backend *be, const struct nl_op_desc *desc, nl_reason *why)

@@ -6,8 +6,8 @@
 
 /* The tiled pairwise op with kernels of our own. Keys go by in tiles that all threads share: a
  * tile's keys and values are packed in panels once, then every tile of queries meets it. What a
- * row has seen so far is its largest score, its sum, and y itself. Every further tile of keys costs a
- * pass over y, so few tiles are better than small ones. */
+ * row has seen so far is its largest score, its sum, and y itself. Every further tile of keys costs
+ * a pass over y, so few tiles are better than small ones. */
 enum { KEYS = 1024, QUERIES = 112, TILES = 16, PAD = 16, WORTH = 1 << 20 };
 
 static bool can(const struct nl_backend *be, const struct nl_op_desc *desc, nl_reason *why)

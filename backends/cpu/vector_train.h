@@ -41,8 +41,8 @@ struct nl_cpu_vector_train {
     void (*score_dx)(float *s, const float *w, nl_affinity f, float over, float own, float scale,
                      int64_t n);
 
-    /* One key: w, its products with queries, becomes f(w * scale - shift) * over, and s, products of
-     * values with dy, slope of f * (s - own) * scale, the slope being over C as well. */
+    /* One key: w, its products with queries, becomes f(w * scale - shift) * over, and s, products
+     * of its value with dy, slope of f * over * (s - own) * scale. */
     void (*key_dx)(float *w, float *s, const struct nl_cpu_key_dx *key, int64_t n);
 
     void (*relu_dx)(float *dx, const float *dy, const float *y, int64_t n);
