@@ -487,6 +487,7 @@ static void same_with_threads(const char *backend, const char *impl, const struc
         same_bits(&one, &more, what);
         clear(&more);
     }
+    clear(&one);
 }
 
 typedef void visit_fn(const char *backend, const char *impl, const struct op_case *c,
