@@ -1,4 +1,5 @@
 #include "backends/cpu/conv.h"
+#include "backends/cpu/winograd_pack.h"
 #include "backends/cpu/winograd_tiles.h"
 #include "src/core/memory.h"
 
@@ -29,7 +30,7 @@ struct winograd {
     int64_t block;                   /* tiles of one */
     bool shared, near;
     int64_t repeat;
-    int64_t step_in, step_out; /* floats from one place to the next */
+    int64_t step_in, step_out, place; /* floats from one place to the next; of filters */
 };
 
 static int64_t at_least_1(int64_t n)
@@ -132,10 +133,9 @@ static int64_t parts_of(const struct winograd *w)
     return nl_cpu_parts(w->tiles.count, part_tiles(w));
 }
 
-/* Panels of one place. */
-static int64_t place_floats(const struct winograd *w)
+static struct nl_cpu_winograd_filters filters_of(const struct winograd *w)
 {
-    return nl_cpu_parts(w->filters, w->kernel->panel) * w->kernel->panel * w->channels;
+    return (struct nl_cpu_winograd_filters){w->kernel, w->channels, w->filters, w->dx};
 }
 
 static nl_status prepare(struct nl_backend *be, const struct nl_op_desc *desc, void **prepared,
@@ -145,7 +145,9 @@ static nl_status prepare(struct nl_backend *be, const struct nl_op_desc *desc, v
     NL_TRY(nl_calloc(1, sizeof *w, &w));
     *prepared = w;
     *w = winograd_of(desc);
-    NL_TRY(nl_size_mul((size_t)place_floats(w), PLACES * sizeof(float), &need->packed));
+    const struct nl_cpu_winograd_filters filters = filters_of(w);
+    w->place = nl_cpu_winograd_place(&filters);
+    NL_TRY(nl_size_mul((size_t)w->place, PLACES * sizeof(float), &need->packed));
     NL_TRY(blocks_need(be, w, &need->workspace));
     return w->dx ? NL_OK : nl_cpu_conv_moments_need(desc, parts_of(w), need);
 }
@@ -156,74 +158,12 @@ static void drop(struct nl_backend *be, void *prepared)
     nl_free(prepared);
 }
 
-struct packing {
-    const struct winograd *w;
-    const float *from;
-    float *to;
-};
-
-/* [36][16] of sixteen 3x3 filters side by side at `from`, whose taps are `dense` apart. dx turns taps
- * around. */
-static void transform_16(const struct winograd *w, const float *from, int64_t dense, float *to)
-{
-    const float *taps[9];
-    for (int i = 0; i < 9; i++) taps[i] = from + (w->dx ? 8 - i : i) * dense;
-    w->transform->filter(taps, to);
-}
-
-/* Sixteen channels by `n` filters, at most sixteen, from the original's [filters][9][channels]. */
-static void pack_square(const struct packing *p, int64_t filter, int64_t n, int64_t channel)
-{
-    const struct winograd *w = p->w;
-    const int64_t panel = w->kernel->panel, floats = place_floats(w);
-    float *const to =
-        p->to + filter / panel * panel * w->channels + channel * panel + filter % panel;
-    float made[LANES * PLACES * LANES];
-    for (int64_t k = 0; k < LANES; k++)
-        if (k < n)
-            transform_16(w, p->from + (filter + k) * 9 * w->channels + channel, w->channels,
-                         made + k * PLACES * LANES);
-        else
-            memset(made + k * PLACES * LANES, 0, sizeof *made * PLACES * LANES);
-    for (int64_t place = 0; place < PLACES; place++)
-        for (int64_t c = 0; c < LANES; c++)
-            for (int64_t k = 0; k < LANES; k++)
-                to[place * floats + c * panel + k] = made[(k * PLACES + place) * LANES + c];
-}
-
-/* One channel by sixteen filters, from [channels][9][filters]. */
-static void pack_line(const struct packing *p, int64_t filter, int64_t channel)
-{
-    const struct winograd *w = p->w;
-    const int64_t panel = w->kernel->panel, floats = place_floats(w);
-    float *const to =
-        p->to + filter / panel * panel * w->channels + channel * panel + filter % panel;
-    float made[PLACES * LANES];
-    transform_16(w, p->from + channel * 9 * w->filters + filter, w->filters, made);
-    for (int64_t place = 0; place < PLACES; place++)
-        memcpy(to + place * floats, made + place * LANES, LANES * sizeof *to);
-}
-
-/* Sixteen filters of all places: panels [36][channels][panel], filled up with zeros. */
-static void pack_tile(const void *job, int64_t number, void *scratch)
-{
-    const struct packing *p = job;
-    const struct winograd *w = p->w;
-    const int64_t filter = number * LANES;
-    (void)scratch;
-    if (!w->dx || filter >= w->filters)
-        for (int64_t c = 0; c < w->channels; c += LANES)
-            pack_square(p, filter, nl_cpu_least(LANES, w->filters - filter), c);
-    else
-        for (int64_t c = 0; c < w->channels; c++) pack_line(p, filter, c);
-}
-
 static nl_status pack(struct nl_backend *be, const void *prepared, const struct nl_op_desc *desc,
                       const struct nl_args *args, void *packed)
 {
-    const struct packing job = {prepared, args->in[1].data, packed};
+    const struct nl_cpu_winograd_filters filters = filters_of(prepared);
     (void)desc;
-    nl_cpu_for_tiles(be, place_floats(job.w) / job.w->channels / LANES, pack_tile, &job, NULL, 0);
+    nl_cpu_winograd_pack(be, &filters, args->in[1].data, packed);
     return NL_OK;
 }
 
@@ -313,7 +253,7 @@ static void multiply(const struct run_of *r, int64_t count, int64_t place, int64
         .depth = w->channels,
         .a = block + place * w->step_in,
         .lda = w->channels,
-        .panel = (const float *)r->args->packed + place * place_floats(w) + filter * w->channels,
+        .panel = (const float *)r->args->packed + place * w->place + filter * w->channels,
         .y = y,
         .ldy = w->filters});
 }

@@ -5,7 +5,8 @@ libnl_cpu_la_SOURCES += %D%/cpu.c %D%/cpu.h %D%/multiply.c %D%/multiply.h \
 	%D%/conv.c %D%/conv.h %D%/conv_blas.c %D%/conv_packed.c %D%/conv_pack.c %D%/conv_lines.c \
 	%D%/moments.c %D%/moments.h \
 	%D%/conv_winograd.c %D%/conv_winograd_dw.c %D%/conv_lines_dw.c \
-	%D%/winograd.c %D%/winograd.h %D%/winograd_tiles.c %D%/winograd_tiles.h \
+	%D%/winograd.c %D%/winograd.h %D%/winograd_pack.c %D%/winograd_pack.h \
+	%D%/winograd_tiles.c %D%/winograd_tiles.h \
 	%D%/bn.c %D%/pairwise_dx.c %D%/pairwise_dx.h %D%/pairwise_dx_half.c %D%/pairwise_dx_products.c \
 	%D%/panels.c %D%/panels.h %D%/turn.c %D%/turn.h %D%/pairwise_dx_reassociated.c \
 	%D%/pairwise_dx_sorted.c %D%/sorted.c %D%/sorted.h %D%/pool_dx.c %D%/vector_train.c \
