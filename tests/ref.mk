@@ -63,6 +63,7 @@ check_LTLIBRARIES += %D%/odd/plugin_version.la %D%/odd/plugin_size.la \
 %C%_odd_plugin_taken_la_LIBADD = libnonlocal.la
 
 check_PROGRAMS += %D%/test_train_ops
-%C%_test_train_ops_SOURCES = %D%/test_train_ops.c %D%/beside.h
+%C%_test_train_ops_SOURCES = %D%/test_train_ops.c %D%/train_op_cases.c %D%/train_op_cases.h \
+	%D%/beside.h
 %C%_test_train_ops_CPPFLAGS = $(TEST_CPPFLAGS)
 %C%_test_train_ops_LDADD = $(TEST_LDADD)
