@@ -12,7 +12,7 @@ START_TEST(exp_is_within_two_units_in_the_last_place)
 {
     double worst = 0;
     for (int i = 0; i < 128000; i++) {
-        const float x = -87.3f + 0.001375f * (float)i;
+        const float x = -87.0f + 0.00137f * (float)i;
         const double want = exp((double)x);
         const double unit = ldexp(1, ilogb(want) - 23);
         worst = fmax(worst, fabs((double)nl_cpu_exp(x) - want) / unit);
@@ -23,7 +23,8 @@ START_TEST(exp_is_within_two_units_in_the_last_place)
     ck_assert_double_eq((double)nl_cpu_exp(-200), 0);
     ck_assert(isinf(nl_cpu_exp(89)) && isinf(nl_cpu_exp(INFINITY)));
     ck_assert(isnan(nl_cpu_exp(NAN)));
-    ck_assert_double_le(fabs((double)nl_cpu_exp(-100) - exp(-100)), 1.5e-45);
+    ck_assert_double_gt((double)nl_cpu_exp(-87), 0);
+    for (float x = -87.01f; x > -111; x -= 0.01f) ck_assert_double_eq((double)nl_cpu_exp(x), 0);
 }
 END_TEST
 
