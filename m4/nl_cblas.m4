@@ -26,7 +26,7 @@ AC_DEFUN([NL_WITH_CBLAS], [
   AS_IF([test "x$nl_have_cblas" = xyes], [
     nl_save_LIBS=$LIBS
     LIBS="$CBLAS_LIBS $LIBS"
-    AC_CHECK_FUNCS([openblas_set_num_threads openblas_get_config bli_thread_set_num_threads \
+    AC_CHECK_FUNCS([openblas_set_num_threads openblas_get_corename bli_thread_set_num_threads \
       MKL_Set_Num_Threads_Local])
     LIBS=$nl_save_LIBS], [NL_MISSING([libopenblas-dev])])
 ])

@@ -240,5 +240,13 @@ holds "$program" predict "$scratch/one.avi" --weights="$scratch/w.safetensors" -
 refuses 1 "No such file" init --to="$scratch/none/w.safetensors"
 test ! -w /dev/full || refuses 1 "No space left" init --to=/dev/full
 
+# OpenBLAS that does not know the processor multiplies with what it has nevertheless.
+if grep -qw avx2 /proc/cpuinfo; then
+    core=$(env -u OPENBLAS_CORETYPE OPENBLAS_VERBOSE=2 "$program" --version 2>&1 | sed -n 's/^Core: //p' | tail -n 1)
+    holds test "$core" != Prescott
+    core=$(OPENBLAS_CORETYPE=Nehalem OPENBLAS_VERBOSE=2 "$program" --version 2>&1 | sed -n 's/^Core: //p' | tail -n 1)
+    case $core in '' | Nehalem) ok ;; *) wrong "OPENBLAS_CORETYPE=Nehalem became $core" ;; esac
+fi
+
 echo "check-cli: $passed passed, $bad failed"
 test "$bad" = 0

@@ -3,6 +3,7 @@
 #include "autoconf.h"
 
 #include <cblas.h>
+#include <string.h>
 
 void nl_cpu_multiply(int64_t m, int64_t n, int64_t k, float alpha, struct nl_cpu_matrix a,
                      struct nl_cpu_matrix b, float beta, float *c, int64_t ldc)
@@ -24,4 +25,23 @@ void nl_cpu_multiply_alone(void)
     extern int MKL_Set_Num_Threads_Local(int);
     MKL_Set_Num_Threads_Local(1);
 #endif
+}
+
+static const char *core(void)
+{
+#ifdef HAVE_OPENBLAS_GET_CORENAME
+    extern char *openblas_get_corename(void);
+    return openblas_get_corename();
+#else
+    return "";
+#endif
+}
+
+const char *nl_cpu_multiply_better(void)
+{
+    const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+                        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw");
+    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    if (strcmp(core(), "Prescott") != 0) return NULL;
+    return avx512 ? "SkylakeX" : avx2 ? "Haswell" : NULL;
 }

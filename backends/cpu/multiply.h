@@ -24,4 +24,8 @@ void nl_cpu_multiply(int64_t m, int64_t n, int64_t k, float alpha, struct nl_cpu
 /* Keeps the library from starting threads of its own: ours call it from theirs. */
 void nl_cpu_multiply_alone(void);
 
+/* NULL, or what OPENBLAS_CORETYPE has to be when the program starts so that OpenBLAS uses what the
+ * processor has: it took its oldest kernels, since it is older than the processor. */
+const char *nl_cpu_multiply_better(void);
+
 #endif

@@ -1,4 +1,4 @@
-nonlocal_SOURCES += %D%/main.c %D%/command.h %D%/args.c %D%/flags.c %D%/flags.h %D%/signals.c %D%/signals.h %D%/waiting.c %D%/waiting.h \
+nonlocal_SOURCES += %D%/main.c %D%/command.h %D%/args.c %D%/flags.c %D%/flags.h %D%/signals.c %D%/signals.h %D%/settle.c %D%/settle.h \
 	%D%/table.c %D%/table.h %D%/progress.c %D%/progress.h %D%/netinfo.c %D%/netinfo.h \
 	%D%/labels.c %D%/labels.h %D%/kinetics400.def %D%/inputs.c %D%/inputs.h \
 	%D%/result.c %D%/result.h %D%/json_text.c %D%/json_text.h %D%/viewspec.c %D%/viewspec.h \

@@ -1,7 +1,7 @@
 #include "src/app/command.h"
 #include "src/app/plugin.h"
 #include "src/app/signals.h"
-#include "src/app/waiting.h"
+#include "src/app/settle.h"
 #include "src/core/memory.h"
 
 #include "autoconf.h"
@@ -112,7 +112,7 @@ int nl_run_command(const char *name, int argc, char *const *argv)
 
 int main(int argc, char **argv)
 {
-    nl_wait_shortly(argv);
+    nl_settle(argv);
     if (argc < 2) {
         nl_print_usage(NULL, stderr);
         return NL_EXIT_USAGE;
