@@ -216,7 +216,7 @@ static const struct {
 };
 /* clang-format on */
 
-/* What the backend is taken to run on, whatever the processor is. */
+/* What the backend is taken to run on, whatever the processor is; its BF16 is fast. */
 enum part { F32, BF16, AMX, N_PARTS };
 
 static nl_type type_of(enum part part)
@@ -229,6 +229,7 @@ static struct nl_backend opened(enum part part, int threads)
     struct nl_backend be;
     ck_assert_msg(nl_backend_open("onednn", threads, &be) == NL_OK, "%s", nl_error());
     ((struct nl_dnnl *)be.state)->amx = part == AMX;
+    ((struct nl_dnnl *)be.state)->slow_bf16 = false;
     return be;
 }
 
@@ -290,6 +291,23 @@ START_TEST(bf16_is_declined_where_the_processor_does_not_multiply_it)
     ((struct nl_dnnl *)be.state)->bf16 = false;
     asked(&be, _i, BF16, &why);
     ck_assert_str_eq(why.text, "the processor has neither AVX512-BF16 nor AMX");
+    nl_backend_close(&be);
+}
+END_TEST
+
+START_TEST(bf16_is_left_to_cpu_where_f32_is_faster)
+{
+    nl_reason fast, slow;
+    struct nl_backend be = opened(BF16, 2);
+    asked(&be, _i, BF16, &fast);
+    ((struct nl_dnnl *)be.state)->slow_bf16 = true;
+    asked(&be, _i, BF16, &slow);
+    if (cases[_i].op.desc.op == NL_OP_PRODUCT)
+        ck_assert_str_eq(slow.text, fast.text);
+    else if (!*fast.text)
+        ck_assert_str_eq(slow.text, "without AMX the processor multiplies f32 faster than bf16");
+    else
+        ck_assert(*slow.text);
     nl_backend_close(&be);
 }
 END_TEST
@@ -376,6 +394,7 @@ int main(void)
     tcase_set_timeout(tc, 60);
     tcase_add_loop_test(tc, each_case_is_served_or_declined_with_its_reason, 0, n);
     tcase_add_loop_test(tc, bf16_is_declined_where_the_processor_does_not_multiply_it, 0, n);
+    tcase_add_loop_test(tc, bf16_is_left_to_cpu_where_f32_is_faster, 0, n);
     tcase_add_loop_test(tc, each_case_agrees_with_ref, 0, n);
     tcase_add_loop_test(tc, any_number_of_threads_gives_the_same_bits, 0, n);
     suite_add_tcase(suite, tc);

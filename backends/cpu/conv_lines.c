@@ -94,7 +94,7 @@ static bool can(const struct nl_backend *be, const struct nl_op_desc *desc, nl_r
     if (!kernel) return nl_decline(why, "the processor has neither AVX2 nor AVX-512");
     if (!nl_cpu_conv_can(be, desc, why) || !fits(desc, why)) return false;
     if (kernel->type != desc->in[0].type || desc->out[0].type != kernel->type)
-        return nl_decline(why, "the processor has no AVX512-BF16");
+        return nl_decline(why, "the processor has no fast AVX512-BF16");
     if (desc->in[1].dim[2] * desc->in[1].dim[3] == 1 && desc->in[0].dim[4] % kernel->step)
         return nl_decline(why, "channels are no whole steps");
     return true;

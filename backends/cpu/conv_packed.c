@@ -167,11 +167,11 @@ void nl_cpu_conv_packed_run(struct nl_backend *be, const struct nl_cpu_conv *con
 }
 
 /* One implementation for each kernel. */
-#define PACKED(set, lacks)                                                                         \
+#define PACKED(set, kernel_of, lacks)                                                              \
     static bool can_##set(const struct nl_backend *be, const struct nl_op_desc *desc,              \
                           nl_reason *why)                                                          \
     {                                                                                              \
-        const struct nl_cpu_kernel *kernel = nl_cpu_kernel_##set();                                \
+        const struct nl_cpu_kernel *kernel = kernel_of();                                          \
         if (!kernel) return nl_decline(why, "the processor has no " lacks);                        \
         if (kernel->type == NL_BF16 && desc->in[0].type != NL_BF16)                                \
             return nl_decline(why, "computes bf16, not %s", nl_type_name(desc->in[0].type));       \
@@ -182,21 +182,21 @@ void nl_cpu_conv_packed_run(struct nl_backend *be, const struct nl_cpu_conv *con
     static nl_status prepare_##set(struct nl_backend *be, const struct nl_op_desc *desc,           \
                                    void **prepared, struct nl_need *need)                          \
     {                                                                                              \
-        return prepare_for(be, desc, nl_cpu_kernel_##set(), prepared, need);                       \
+        return prepare_for(be, desc, kernel_of(), prepared, need);                                 \
     }                                                                                              \
     static nl_status pack_##set(struct nl_backend *be, const void *prepared,                       \
                                 const struct nl_op_desc *desc, const struct nl_args *args,         \
                                 void *packed)                                                      \
     {                                                                                              \
         (void)desc;                                                                                \
-        nl_cpu_conv_pack(be, nl_cpu_kernel_##set(), &args->in[1],                                  \
+        nl_cpu_conv_pack(be, kernel_of(), &args->in[1],                                            \
                          ((const struct nl_cpu_conv *)prepared)->depth, packed);                   \
         return NL_OK;                                                                              \
     }                                                                                              \
     static nl_status run_##set(struct nl_backend *be, const void *prepared,                        \
                                const struct nl_op_desc *desc, const struct nl_args *args)          \
     {                                                                                              \
-        nl_cpu_conv_packed_run(be, prepared, desc, args, nl_cpu_kernel_##set());                   \
+        nl_cpu_conv_packed_run(be, prepared, desc, args, kernel_of());                             \
         return NL_OK;                                                                              \
     }                                                                                              \
     const struct nl_impl nl_cpu_conv_##set = {.name = #set,                                        \
@@ -207,6 +207,6 @@ void nl_cpu_conv_packed_run(struct nl_backend *be, const struct nl_cpu_conv *con
                                               .run = run_##set,                                    \
                                               .drop = drop}
 
-PACKED(avx512bf16, "AVX512-BF16");
-PACKED(avx512, "AVX-512");
-PACKED(avx2, "AVX2 with FMA");
+PACKED(avx512bf16, nl_cpu_kernel_half, "fast AVX512-BF16");
+PACKED(avx512, nl_cpu_kernel_avx512, "AVX-512");
+PACKED(avx2, nl_cpu_kernel_avx2, "AVX2 with FMA");

@@ -225,8 +225,9 @@ static const struct nl_impl_list impls[] = {
 static const char *emulates(const struct nl_backend *be, nl_type type)
 {
     (void)be;
-    return type == NL_BF16 && !nl_cpu_kernel_avx512bf16() ? "the processor has no AVX512-BF16"
-                                                          : NULL;
+    if (type != NL_BF16 || nl_cpu_kernel_half()) return NULL;
+    return nl_cpu_kernel_avx512bf16() ? "the processor multiplies f32 faster"
+                                      : "the processor has no AVX512-BF16";
 }
 
 extern const struct nl_backend_ops nl_backend_ref, nl_backend_cpu;

@@ -38,12 +38,14 @@ struct nl_cpu_kernel {
     void (*run)(const struct nl_cpu_block *block);
 };
 
-/* NULL where the processor cannot run it; _best is the fastest for F32 that it can run, or NULL;
- * _for likewise for activations of `type`: one for F32 where BF16 must be widened first. */
+/* NULL where the processor cannot run it; _best is the fastest for F32 that it can run, or NULL; _half
+ * one for BF16, or NULL where BF16 is better widened first; _for the fastest for activations of
+ * `type`, one of the two. */
 const struct nl_cpu_kernel *nl_cpu_kernel_avx512bf16(void);
 const struct nl_cpu_kernel *nl_cpu_kernel_avx512(void);
 const struct nl_cpu_kernel *nl_cpu_kernel_avx2(void);
 const struct nl_cpu_kernel *nl_cpu_kernel_best(void);
+const struct nl_cpu_kernel *nl_cpu_kernel_half(void);
 const struct nl_cpu_kernel *nl_cpu_kernel_for(nl_type type);
 
 /* Depth of a panel in memory: whole steps. */

@@ -19,7 +19,7 @@ static bool can(const struct nl_backend *be, const struct nl_op_desc *desc, nl_r
 {
     const nl_tensor *q = &desc->in[0], *v = &desc->in[2];
     if (q->type != NL_BF16) return nl_decline(why, "only for bf16");
-    if (!nl_cpu_kernel_avx512bf16()) return nl_decline(why, "the processor has no AVX512-BF16");
+    if (!nl_cpu_kernel_half()) return nl_decline(why, "the processor has no fast AVX512-BF16");
     if (!nl_cpu_can_half(be, desc, why)) return false;
     if (desc->attr.pairwise.score != NL_SCORE_PRODUCT || q->dim[3] % 2 || v->dim[3] % 2)
         return nl_decline(why, "only for products of an even number of channels");
@@ -62,7 +62,7 @@ static struct pass pass_of(const struct nl_op_desc *desc, const struct nl_args *
                      .dk = &args->out[1],
                      .dv = &args->out[2],
                      .row = args->in[5].rank ? args->in[5].data : NULL,
-                     .kernel = nl_cpu_kernel_avx512bf16(),
+                     .kernel = nl_cpu_kernel_half(),
                      .train = nl_cpu_vector_train()};
     const int64_t panel = s.kernel->panel;
     const int64_t part = nl_cpu_parts(s.p.queries, nl_cpu_parts(TASKS, s.p.batches));

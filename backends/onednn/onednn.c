@@ -1,7 +1,8 @@
 #include "backends/onednn/onednn.h"
 
 #include "backends/cpu/cpu.h"
-#include "backends/onednn/dnnl.h"
+#include "backends/cpu/kernel.h"
+#include "backends/onednn/shape.h"
 #include "src/core/memory.h"
 
 static void close_onednn(struct nl_backend *be)
@@ -20,6 +21,7 @@ static nl_status open_state(struct nl_dnnl *dnnl)
     const unsigned bf16 = dnnl_cpu_isa_avx512_core_bf16, amx = dnnl_cpu_isa_avx512_core_amx;
     dnnl->bf16 = (has & bf16) == bf16;
     dnnl->amx = (has & amx) == amx;
+    dnnl->slow_bf16 = dnnl->bf16 && !nl_cpu_kernel_half();
     return nl_dnnl_status(dnnl_engine_create(&dnnl->engine, dnnl_cpu, 0), "an engine");
 }
 
@@ -65,10 +67,10 @@ static const struct nl_impl_list impls[] = {
 
 extern const struct nl_backend_ops nl_backend_cpu, nl_backend_onednn;
 
-/* Where the library does not multiply BF16, the next backend does what it can. */
+/* Without AMX the next backend decides. */
 static const char *emulates(const struct nl_backend *be, nl_type type)
 {
-    return be->ops->next->emulates(be, type);
+    return nl_onednn_on_amx(be, type) ? NULL : be->ops->next->emulates(be, type);
 }
 
 const struct nl_backend_ops nl_backend_onednn = {

@@ -73,6 +73,13 @@ bool nl_onednn_multiplies(const struct nl_backend *be, nl_type type, nl_reason *
     return true;
 }
 
+bool nl_onednn_half_pays(const struct nl_backend *be, nl_type type, nl_reason *why)
+{
+    const struct nl_dnnl *dnnl = be->state;
+    if (type != NL_BF16 || !dnnl->slow_bf16) return true;
+    return nl_decline(why, "without AMX the processor multiplies f32 faster than bf16");
+}
+
 bool nl_onednn_on_amx(const struct nl_backend *be, nl_type type)
 {
     const struct nl_dnnl *dnnl = be->state;

@@ -23,6 +23,9 @@ static inline dnnl_data_type_t nl_onednn_type(nl_type type)
  * AVX512-BF16 or AMX. */
 bool nl_onednn_multiplies(const struct nl_backend *be, nl_type type, nl_reason *why);
 
+/* False where the cpu backend widens BF16 since F32 is faster, so that no rule of BF16 holds. */
+bool nl_onednn_half_pays(const struct nl_backend *be, nl_type type, nl_reason *why);
+
 /* True where BF16 runs on AMX, which nothing of the cpu backend uses. */
 bool nl_onednn_on_amx(const struct nl_backend *be, nl_type type);
 
