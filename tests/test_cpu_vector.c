@@ -30,19 +30,19 @@ END_TEST
 
 START_TEST(each_instruction_set_turns_squares)
 {
-    enum { SIDE = NL_CPU_TURN, STEP = SIDE + 3, KEPT = -7 };
+    enum { SIDE = NL_CPU_TURN, STEP = SIDE + 3, KEPT = 7 };
     const struct nl_cpu_vector *v = nl_cpu_vector_at(_i);
-    int32_t x[SIDE * SIDE], y[SIDE * STEP];
+    uint32_t x[SIDE * STEP], y[SIDE * STEP];
     if (!v) {
         printf("skip: this processor has %d sets of vector loops only\n", _i);
         return;
     }
-    for (int i = 0; i < SIDE * SIDE; i++) x[i] = i * i;
+    for (uint32_t i = 0; i < SIDE * STEP; i++) x[i] = i * i;
     for (int i = 0; i < SIDE * STEP; i++) y[i] = KEPT;
-    v->turn(y, STEP, x);
+    v->turn(y, STEP, x, STEP * sizeof *x);
     for (int c = 0; c < SIDE; c++)
         for (int r = 0; r < STEP; r++)
-            ck_assert_int_eq(y[c * STEP + r], r < SIDE ? x[r * SIDE + c] : KEPT);
+            ck_assert_uint_eq(y[c * STEP + r], r < SIDE ? x[r * STEP + c] : KEPT);
 }
 END_TEST
 

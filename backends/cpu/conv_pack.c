@@ -1,4 +1,5 @@
 #include "backends/cpu/conv.h"
+#include "backends/cpu/turn.h"
 #include "backends/cpu/vector.h"
 #include "src/core/memory.h"
 
@@ -17,27 +18,21 @@ enum { SIDE = NL_CPU_TURN };
 /* `steps` steps of 16 filters, from the first of them on; `there` filters exist. A step is a float or a
  * pair of BF16. */
 static void pack_square(const struct packing *p, const float *from, int64_t there, int64_t n,
-                        int32_t *to)
+                        uint32_t *to)
 {
     const int64_t panel = p->kernel->panel, steps = nl_cpu_parts(n, p->kernel->step);
     const struct nl_cpu_vector *vector = nl_cpu_vector();
-    int32_t rows[SIDE * SIDE] = {0}, turned[SIDE * SIDE];
+    uint32_t rows[SIDE * SIDE] = {0};
     for (int64_t k = 0; k < nl_cpu_least(there, SIDE); k++)
         if (p->kernel->type == NL_BF16)
             vector->narrow((uint16_t *)&rows[k * SIDE], from + k * p->depth, n);
         else
             memcpy(&rows[k * SIDE], from + k * p->depth, (size_t)n * sizeof *from);
-    if (steps == SIDE) {
-        vector->turn(to, panel, rows);
-        return;
-    }
-    vector->turn(turned, SIDE, rows);
-    for (int64_t d = 0; d < steps; d++)
-        memcpy(to + d * panel, turned + d * SIDE, SIDE * sizeof *to);
+    nl_cpu_turn_words(rows, SIDE * sizeof *rows, SIDE, steps, panel, to);
 }
 
 /* One run of one panel, made up to whole steps. */
-static void pack_run(const struct packing *p, const float *from, int64_t there, int32_t *to)
+static void pack_run(const struct packing *p, const float *from, int64_t there, uint32_t *to)
 {
     const int64_t panel = p->kernel->panel, most = SIDE * p->kernel->step;
     for (int64_t d = 0; d < p->run; d += most, to += SIDE * panel)
@@ -55,7 +50,7 @@ static void pack_panel(const void *job, int64_t number, void *scratch)
     (void)scratch;
     for (int64_t d = 0; d < p->depth; d += p->run, at += panel * deep) {
         char *const to = (char *)p->to + at * (int64_t)nl_type_size(p->kernel->type);
-        pack_run(p, p->from + first * p->depth + d, there, (int32_t *)(void *)to);
+        pack_run(p, p->from + first * p->depth + d, there, (uint32_t *)(void *)to);
     }
 }
 

@@ -62,9 +62,9 @@ static void largest_of_half_sse2(uint16_t *y, const uint16_t *const *rows, int64
     largest_of_half(y, rows, count, n);
 }
 
-static void turn_sse2(int32_t *y, int64_t step, const int32_t *x)
+static void turn_sse2(uint32_t *y, int64_t step, const void *x, int64_t ld)
 {
-    turn(y, step, x);
+    turn(y, step, x, ld);
 }
 
 static const struct nl_cpu_vector sse2 = {
@@ -148,9 +148,9 @@ static AVX2 void largest_of_half_avx2(uint16_t *y, const uint16_t *const *rows, 
     largest_of_half(y, rows, count, n);
 }
 
-static AVX2 void turn_avx2(int32_t *y, int64_t step, const int32_t *x)
+static AVX2 void turn_avx2(uint32_t *y, int64_t step, const void *x, int64_t ld)
 {
-    turn(y, step, x);
+    turn(y, step, x, ld);
 }
 
 static const struct nl_cpu_vector avx2 = {
@@ -235,9 +235,9 @@ static AVX512 void largest_of_half_avx512(uint16_t *y, const uint16_t *const *ro
     largest_of_half(y, rows, count, n);
 }
 
-static AVX512 void turn_avx512(int32_t *y, int64_t step, const int32_t *x)
+static AVX512 void turn_avx512(uint32_t *y, int64_t step, const void *x, int64_t ld)
 {
-    turn(y, step, x);
+    turn(y, step, x, ld);
 }
 
 static const struct nl_cpu_vector avx512 = {

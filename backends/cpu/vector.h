@@ -39,8 +39,9 @@ struct nl_cpu_vector {
     /* y = a[0] b[0] a[1] b[1] ...: two rows of BF16 as pairs. */
     void (*pair)(uint16_t *y, const uint16_t *a, const uint16_t *b, int64_t n);
 
-    /* y[c * step + r] = x[r * 16 + c]: a square of 16 by 16 numbers of 32 bits, turned. */
-    void (*turn)(int32_t *y, int64_t step, const int32_t *x);
+    /* y[c * step + r] = word c of row r of x, rows `ld` bytes apart: a square of 16 by 16 words of 32
+     * bits, turned. */
+    void (*turn)(uint32_t *y, int64_t step, const void *x, int64_t ld);
 
     /* y = f(x - shift); returns the sum of y. y may be x. */
     float (*affinity)(float *y, const float *x, nl_affinity f, float shift, int64_t n);

@@ -162,7 +162,7 @@ NL_BODY void pair(uint16_t *restrict y, const uint16_t *restrict a, const uint16
 }
 
 /* Sixteen numbers; split into what the instruction set has. */
-typedef int32_t nl_sixteen __attribute__((vector_size(16 * sizeof(int32_t))));
+typedef uint32_t nl_sixteen __attribute__((vector_size(16 * sizeof(uint32_t))));
 
 /* Rows `apart` from each other trade the halves of their 2 x 2 squares of `apart` by `apart`. */
 NL_BODY void trade(nl_sixteen *row, int apart)
@@ -180,10 +180,10 @@ NL_BODY void trade(nl_sixteen *row, int apart)
     }
 }
 
-NL_BODY void turn(int32_t *y, int64_t step, const int32_t *x)
+NL_BODY void turn(uint32_t *y, int64_t step, const void *x, int64_t ld)
 {
     nl_sixteen row[16];
-    memcpy(row, x, sizeof row);
+    for (int i = 0; i < 16; i++) memcpy(&row[i], (const char *)x + i * ld, sizeof row[i]);
     trade(row, 1);
     trade(row, 2);
     trade(row, 4);
