@@ -32,6 +32,8 @@
 #define RESIDUAL "a residual in bf16 is added as fast on cpu"
 #define DX_ADDED "the library adds nothing to dx"
 #define GAPS     "a tensor is not dense"
+#define FAR      "windows reach far beyond x"
+#define IN_TIME  "taps in time with a stride in bf16"
 
 static const struct {
     struct op_case op;
@@ -165,6 +167,27 @@ static const struct {
                {DENSE5(3, 3, 12, 14, 32), DENSE5(3, 3, 12, 14, 128)},
                {DENSE5(128, 3, 3, 3, 32)}}},
      "onednn", STRIDES, STRIDES, NULL},
+    {{.name = "windows larger than x",
+      .desc = {CONV(1, 1, 1, 0, 3, 3, false),
+               {DENSE5(1, 2, 1, 4, 5), DENSE5(2, 1, 7, 7, 5)},
+               {DENSE5(1, 2, 1, 4, 2)}}},
+     "onednn", FAR, FAR, FAR},
+    {{.name = "dx of windows padded by more than half",
+      .desc = {CONV_DX(1, 2, 1, 3, 8),
+               {DENSE5(1, 1, 5, 10, 16), DENSE5(16, 1, 3, 3, 8)},
+               {DENSE5(1, 1, 3, 8, 8)}}},
+     "onednn", FAR, FAR, FAR},
+    {{.name = "dw of windows larger than x",
+      .desc = {CONV_DW(2, 0, 1, 1, 3, true),
+               {DENSE5(2, 1, 14, 1, 15), DENSE5(2, 1, 7, 1, 17)},
+               {DENSE5(17, 1, 3, 3, 15)}}},
+     "onednn", FAR, FAR, FAR},
+    {{.name = "dw of taps in time with a stride",
+      .desc = {NL_OP_CONV_DW, {.conv = {.stride = {2, 1, 1}, .pad = {1, 0, 1},
+                                        .extent = {3, 3, 3}, .set = true}},
+               {DENSE5(1, 3, 9, 5, 8), DENSE5(1, 2, 7, 5, 32)},
+               {DENSE5(32, 3, 3, 3, 8)}}},
+     "onednn", NULL, IN_TIME, IN_TIME},
     {{.name = "dw of 1x1x1 with stride",
       .desc = {CONV_DW(2, 0, 0, 1, 1, true),
                {DENSE5(2, 1, 14, 14, 64), DENSE5(2, 1, 7, 7, 128)},

@@ -46,6 +46,7 @@ static bool is_plain(const struct nl_backend *be, const struct nl_op_desc *desc,
     for (size_t i = 0; i < NL_COUNT(all); i++)
         if (all[i]->rank && !nl_tensor_is_dense(all[i]))
             return nl_decline(why, "a tensor is not dense");
+    if (!nl_onednn_is_sound(desc, why)) return false;
     if (desc->in[3].rank && nl_onednn_x(desc)->type == NL_F32)
         return nl_decline(why, "in f32 sums may lie where the residual does");
     if (desc->op == NL_OP_CONV && desc->attr.conv.sums)

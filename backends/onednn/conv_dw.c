@@ -53,7 +53,7 @@ static bool is_plain(const struct nl_backend *be, const struct nl_op_desc *desc,
     if (!nl_onednn_multiplies(be, desc->in[0].type, why)) return false;
     if (!nl_tensor_is_dense(&desc->in[0]) || !nl_tensor_is_dense(&desc->in[1]))
         return nl_decline(why, "a tensor is not dense");
-    return true;
+    return nl_onednn_is_sound(desc, why);
 }
 
 /* Parts of pictures are added as they lie, so the library has to lay them out alike. */

@@ -80,6 +80,18 @@ bool nl_onednn_half_pays(const struct nl_backend *be, nl_type type, nl_reason *w
     return nl_decline(why, "without AMX the processor multiplies f32 faster than bf16");
 }
 
+bool nl_onednn_is_sound(const struct nl_op_desc *desc, nl_reason *why)
+{
+    const nl_tensor *x = nl_onednn_x(desc), *w = nl_onednn_w(desc);
+    const int *stride = desc->attr.conv.stride, *pad = desc->attr.conv.pad;
+    for (int i = 0; i < 3; i++)
+        if (w->dim[i + 1] > x->dim[i + 1] || 2 * pad[i] > w->dim[i + 1])
+            return nl_decline(why, "windows reach far beyond x");
+    if (desc->op == NL_OP_CONV_DW && x->type == NL_BF16 && w->dim[1] > 1 && stride[0] > 1)
+        return nl_decline(why, "taps in time with a stride in bf16");
+    return true;
+}
+
 bool nl_onednn_on_amx(const struct nl_backend *be, nl_type type)
 {
     const struct nl_dnnl *dnnl = be->state;

@@ -26,6 +26,11 @@ bool nl_onednn_multiplies(const struct nl_backend *be, nl_type type, nl_reason *
 /* False where the cpu backend widens BF16 since F32 is faster, so that no rule of BF16 holds. */
 bool nl_onednn_half_pays(const struct nl_backend *be, nl_type type, nl_reason *why);
 
+/* False where the library is not to be trusted: with windows larger than x, or padded by more than half
+ * of one, its sums depend on the number of threads, and gradients of filters in BF16 are wrong, as they
+ * are with taps in time and a stride there (2.6.3). */
+bool nl_onednn_is_sound(const struct nl_op_desc *desc, nl_reason *why);
+
 /* True where BF16 runs on AMX, which nothing of the cpu backend uses. */
 bool nl_onednn_on_amx(const struct nl_backend *be, nl_type type);
 
