@@ -150,6 +150,22 @@ START_TEST(filters_of_a_settled_plan_are_given_back_and_biases_kept)
 }
 END_TEST
 
+START_TEST(settling_once_more_changes_nothing)
+{
+    static float once[COUNT], twice[COUNT];
+    struct net n;
+    open_net(&n, "cpu", false);
+    struct nl_plan *plan = plan_of(&n);
+    ck_assert_int_eq(nl_plan_settle(plan), NL_OK);
+    run(&n, plan, once);
+    ck_assert_int_eq(nl_plan_settle(plan), NL_OK);
+    run(&n, plan, twice);
+    ck_assert(memcmp(once, twice, sizeof once) == 0);
+    nl_plan_free(plan);
+    close_net(&n);
+}
+END_TEST
+
 START_TEST(parameters_that_change_after_settling_are_an_error)
 {
     static float y[COUNT];
@@ -174,6 +190,7 @@ int main(void)
     tcase_add_test(tc, a_residual_layer_needs_two_activations);
     tcase_add_loop_test(tc, a_settled_plan_gives_the_same_and_reads_no_filters, 0, 2);
     tcase_add_test(tc, filters_of_a_settled_plan_are_given_back_and_biases_kept);
+    tcase_add_test(tc, settling_once_more_changes_nothing);
     tcase_add_test(tc, parameters_that_change_after_settling_are_an_error);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);

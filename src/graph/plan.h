@@ -39,7 +39,8 @@ nl_status nl_plan_write(struct nl_plan *plan, nl_value input, const void *host) 
 nl_status nl_plan_read(struct nl_plan *plan, nl_value output, void *host) NL_MUST_CHECK;
 
 /* Runs the nodes once more on the inputs at hand, looking at what each makes: *node is the first
- * with a number that is not finite, NL_NONE if there is none. Gradients are added to once more. */
+ * with a number that is not finite, NL_NONE if there is none. Gradients are added to once more.
+ * For plans of training: NL_EINVAL where nodes run frame by frame. */
 nl_status nl_plan_find_not_finite(struct nl_plan *plan, int *node) NL_MUST_CHECK;
 
 /* The rewritten graph and, per node of it, the kernel that serves and whether it is a constant. */

@@ -67,7 +67,7 @@ static nl_status settle(struct nl_plan *plan, const int *last)
 nl_status nl_plan_settle(struct nl_plan *plan)
 {
     int *last = NULL;
-    if (plan->transient || !plan->be->ops->memory->discard) return refresh(plan);
+    if (plan->transient || plan->settled || !plan->be->ops->memory->discard) return refresh(plan);
     NL_TRY(nl_calloc((size_t)plan->g->n_values, sizeof *last, &last));
     for (int v = 0; v < plan->g->n_values; v++)
         last[v] = plan->g->values[v].kind == NL_VALUE_PARAM ? last_maker(plan, v) : NL_NONE;
@@ -148,6 +148,7 @@ nl_status nl_plan_find_not_finite(struct nl_plan *plan, int *node)
 {
     bool finite = true;
     *node = NL_NONE;
+    NL_REQUIRE(plan->n_segments == 0, NL_EINVAL, "nodes that run frame by frame cannot be looked at");
     for (int i = 0; i < plan->g->n_nodes; i++) {
         if (plan->tasks[i].constant) continue;
         NL_TRY(run_task(plan, &plan->tasks[i]));
