@@ -99,10 +99,8 @@ struct tally {
     struct sums first, sum, square;
 };
 
-INLINE void count_row(const struct nl_cpu_block *b, struct sums s, bool begins, struct tally *tally)
+INLINE void count_row(struct sums v, bool begins, struct tally *tally)
 {
-    const struct sums v = s;
-    (void)b;
     if (begins) tally->first = v;
     const struct sums off = {_mm256_sub_ps(v.left, tally->first.left),
                              _mm256_sub_ps(v.right, tally->first.right)};
@@ -126,7 +124,7 @@ INLINE void finish_row(const struct nl_cpu_block *b, struct lanes on, int64_t ro
     /* the largest of two is the second where that is NaN */
     s.left = _mm256_max_ps(after->floor, s.left);
     s.right = _mm256_max_ps(after->floor, s.right);
-    if (tally) count_row(b, s, row + i == 0, tally);
+    if (tally) count_row(s, row + i == 0, tally);
     float *const y = (float *)b->y + (row + i) * b->ldy;
     if (b->stream) {
         _mm256_stream_ps(y, s.left);

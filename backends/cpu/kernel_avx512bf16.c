@@ -177,7 +177,6 @@ INLINE struct sums rounded(const struct nl_cpu_block *b, struct sums s)
 INLINE void count_row(const struct nl_cpu_block *b, struct sums s, bool begins, struct tally *tally)
 {
     const struct sums v = rounded(b, s);
-    (void)b;
     if (begins) tally->first = v;
     const struct sums off = {_mm512_sub_ps(v.left, tally->first.left),
                              _mm512_sub_ps(v.right, tally->first.right)};
