@@ -148,7 +148,8 @@ nl_status nl_plan_find_not_finite(struct nl_plan *plan, int *node)
 {
     bool finite = true;
     *node = NL_NONE;
-    NL_REQUIRE(plan->n_segments == 0, NL_EINVAL, "nodes that run frame by frame cannot be looked at");
+    NL_REQUIRE(plan->n_segments == 0, NL_EINVAL,
+               "nodes that run frame by frame cannot be looked at");
     for (int i = 0; i < plan->g->n_nodes; i++) {
         if (plan->tasks[i].constant) continue;
         NL_TRY(run_task(plan, &plan->tasks[i]));
