@@ -1,31 +1,7 @@
 #include "backends/cpu/kernel.h"
 
-#include <immintrin.h>
-#include <stddef.h>
-
-/* 14 rows x 2 vectors of sums, 2 vectors of filters and one input leave one register of 32. */
-enum { ROWS = 14, PANEL = 32 };
-static const int64_t lanes = 16, panel_width = PANEL;
-
 #define AVX512 __attribute__((target("avx512f,fma,prfchw")))
-#define INLINE static inline __attribute__((always_inline)) AVX512
-
-/* Which lanes of the panel's vectors are filters. */
-struct lanes {
-    __mmask16 left, right;
-};
-
-INLINE struct lanes lanes_of(int64_t columns)
-{
-    const uint32_t all = columns >= panel_width ? 0xffffffffu : (1u << columns) - 1u;
-    return (struct lanes){(__mmask16)(all & 0xffffu), (__mmask16)(all >> 16)};
-}
-
-/* Sums of one row, in registers: arrays of these are only ever indexed by constants, and loops over
- * rows are written out, since compilers differ in what they unroll. */
-struct sums {
-    __m512 left, right;
-};
+#include "backends/cpu/kernel_512_row.h"
 
 /* One step of depth for row `i`. Rows are reached from every third one, since an address is a base
  * plus 0, 1 or 2 leading dimensions. */
@@ -76,15 +52,12 @@ INLINE void multiply(const struct nl_cpu_block *b, const float *a, int64_t lda, 
     }
 }
 
-INLINE void start_row(const struct nl_cpu_block *b, struct lanes on, int64_t row, int i, int rows,
-                      struct sums *sum)
+INLINE void add_products(const struct nl_cpu_block *b, int64_t row, int rows, struct sums *sum)
 {
-    if (i >= rows) return;
-    sum[i].left = sum[i].right = _mm512_setzero_ps();
-    if (!b->sums) return;
-    const float *from = b->sums + (row + i) * b->ld_sums;
-    sum[i].left = _mm512_maskz_loadu_ps(on.left, from);
-    sum[i].right = _mm512_maskz_loadu_ps(on.right, from + lanes);
+    if (b->turned)
+        multiply(b, (const float *)b->a + row, 1, b->lda, rows, sum);
+    else
+        multiply(b, (const float *)b->a + row * b->lda, b->lda, 1, rows, sum);
 }
 
 /* Rows of y and of the residual are far apart, so that no hardware foresees them: they are asked
@@ -100,28 +73,6 @@ INLINE void foresee(const struct nl_cpu_block *b, int64_t row, int rows)
         __builtin_prefetch(residual);
         __builtin_prefetch(residual + lanes);
     }
-}
-
-/* What comes after the sums, the same for every row. */
-struct after {
-    struct sums bias;
-    __m512 floor;
-};
-
-/* Sums over some rows of y's distances from its first row, and of their squares. */
-struct tally {
-    struct sums first, sum, square;
-};
-
-INLINE void count_row(struct sums v, bool begins, struct tally *tally)
-{
-    if (begins) tally->first = v;
-    const struct sums off = {_mm512_sub_ps(v.left, tally->first.left),
-                             _mm512_sub_ps(v.right, tally->first.right)};
-    tally->sum.left = _mm512_add_ps(tally->sum.left, off.left);
-    tally->sum.right = _mm512_add_ps(tally->sum.right, off.right);
-    tally->square.left = _mm512_fmadd_ps(off.left, off.left, tally->square.left);
-    tally->square.right = _mm512_fmadd_ps(off.right, off.right, tally->square.right);
 }
 
 INLINE void finish_row(const struct nl_cpu_block *b, struct lanes on, int64_t row, int i, int rows,
@@ -149,148 +100,7 @@ INLINE void finish_row(const struct nl_cpu_block *b, struct lanes on, int64_t ro
     _mm512_mask_storeu_ps(y + lanes, on.right, s.right);
 }
 
-INLINE struct after after_of(const struct nl_cpu_block *b, struct lanes on)
-{
-    struct after after = {.floor = _mm512_set1_ps(b->relu ? 0.0f : -__builtin_inff())};
-    after.bias.left = after.bias.right = _mm512_setzero_ps();
-    if (!b->bias) return after;
-    const float *from = b->bias;
-    after.bias.left = _mm512_maskz_loadu_ps(on.left, from);
-    after.bias.right = _mm512_maskz_loadu_ps(on.right, from + lanes);
-    return after;
-}
-
-INLINE void rows_from(const struct nl_cpu_block *b, struct lanes on, int64_t row, int rows,
-                      struct tally *tally)
-{
-    struct sums sum[ROWS];
-    start_row(b, on, row, 0, rows, sum);
-    start_row(b, on, row, 1, rows, sum);
-    start_row(b, on, row, 2, rows, sum);
-    start_row(b, on, row, 3, rows, sum);
-    start_row(b, on, row, 4, rows, sum);
-    start_row(b, on, row, 5, rows, sum);
-    start_row(b, on, row, 6, rows, sum);
-    start_row(b, on, row, 7, rows, sum);
-    start_row(b, on, row, 8, rows, sum);
-    start_row(b, on, row, 9, rows, sum);
-    start_row(b, on, row, 10, rows, sum);
-    start_row(b, on, row, 11, rows, sum);
-    start_row(b, on, row, 12, rows, sum);
-    start_row(b, on, row, 13, rows, sum);
-    foresee(b, row, rows);
-    if (b->turned)
-        multiply(b, (const float *)b->a + row, 1, b->lda, rows, sum);
-    else
-        multiply(b, (const float *)b->a + row * b->lda, b->lda, 1, rows, sum);
-    const struct after after = after_of(b, on);
-    finish_row(b, on, row, 0, rows, sum, &after, tally);
-    finish_row(b, on, row, 1, rows, sum, &after, tally);
-    finish_row(b, on, row, 2, rows, sum, &after, tally);
-    finish_row(b, on, row, 3, rows, sum, &after, tally);
-    finish_row(b, on, row, 4, rows, sum, &after, tally);
-    finish_row(b, on, row, 5, rows, sum, &after, tally);
-    finish_row(b, on, row, 6, rows, sum, &after, tally);
-    finish_row(b, on, row, 7, rows, sum, &after, tally);
-    finish_row(b, on, row, 8, rows, sum, &after, tally);
-    finish_row(b, on, row, 9, rows, sum, &after, tally);
-    finish_row(b, on, row, 10, rows, sum, &after, tally);
-    finish_row(b, on, row, 11, rows, sum, &after, tally);
-    finish_row(b, on, row, 12, rows, sum, &after, tally);
-    finish_row(b, on, row, 13, rows, sum, &after, tally);
-}
-
-/* The same for each number of rows, a constant in there. */
-#define ROWS_FROM(n)                                                                               \
-    static AVX512 void rows_##n(const struct nl_cpu_block *b, struct lanes on, int64_t row,        \
-                                struct tally *tally)                                               \
-    {                                                                                              \
-        if (tally)                                                                                 \
-            rows_from(b, on, row, n, tally);                                                       \
-        else                                                                                       \
-            rows_from(b, on, row, n, NULL);                                                        \
-    }
-ROWS_FROM(1)
-ROWS_FROM(2)
-ROWS_FROM(3)
-ROWS_FROM(4)
-ROWS_FROM(5)
-ROWS_FROM(6)
-ROWS_FROM(7)
-ROWS_FROM(8)
-ROWS_FROM(9)
-ROWS_FROM(10)
-ROWS_FROM(11)
-ROWS_FROM(12)
-ROWS_FROM(13)
-ROWS_FROM(14)
-
-typedef void rows_fn(const struct nl_cpu_block *b, struct lanes on, int64_t row,
-                     struct tally *tally);
-static rows_fn *const by_rows[] = {NULL,    rows_1,  rows_2,  rows_3,  rows_4,
-                                   rows_5,  rows_6,  rows_7,  rows_8,  rows_9,
-                                   rows_10, rows_11, rows_12, rows_13, rows_14};
-
-/* As many rows as registers hold. Sums of fewer than FEW would wait for one another: they share with
- * those before. */
-static int64_t rows_of(int64_t left)
-{
-    enum { FEW = 4 };
-    if (left > ROWS && left < ROWS + FEW) return left / 2;
-    return left < ROWS ? left : ROWS;
-}
-
-/* Of all rows in double: a few rows' sums are added at a time. */
-struct moments {
-    struct tally tally;
-    double sum[PANEL], square[PANEL];
-};
-
-INLINE void add_tally(struct moments *m)
-{
-    _Alignas(NL_ALIGN) float sum[PANEL], square[PANEL];
-    _mm512_store_ps(sum, m->tally.sum.left);
-    _mm512_store_ps(sum + lanes, m->tally.sum.right);
-    _mm512_store_ps(square, m->tally.square.left);
-    _mm512_store_ps(square + lanes, m->tally.square.right);
-    for (int c = 0; c < PANEL; c++) m->sum[c] += (double)sum[c];
-    for (int c = 0; c < PANEL; c++) m->square[c] += (double)square[c];
-}
-
-INLINE void all_rows(const struct nl_cpu_block *b, struct moments *m)
-{
-    const struct lanes on = lanes_of(b->columns);
-    const struct sums none = {_mm512_setzero_ps(), _mm512_setzero_ps()};
-    for (int64_t row = 0, rows; row < b->rows; row += rows) {
-        rows = rows_of(b->rows - row);
-        if (m) m->tally.sum = m->tally.square = none;
-        by_rows[rows](b, on, row, m ? &m->tally : NULL);
-        if (m) add_tally(m);
-    }
-}
-
-static AVX512 void run_with_moments(const struct nl_cpu_block *b)
-{
-    struct moments m = {.sum = {0}};
-    _Alignas(NL_ALIGN) float first[PANEL];
-    const double rows = (double)b->rows;
-    all_rows(b, &m);
-    _mm512_store_ps(first, m.tally.first.left);
-    _mm512_store_ps(first + lanes, m.tally.first.right);
-    for (int64_t c = 0; c < b->columns; c++) {
-        const double off = m.sum[c] / rows;
-        b->mean[c] = (double)first[c] + off;
-        b->spread[c] = m.square[c] - off * m.sum[c];
-    }
-}
-
-static AVX512 void run(const struct nl_cpu_block *b)
-{
-    if (b->mean)
-        run_with_moments(b);
-    else
-        all_rows(b, NULL);
-}
+#include "backends/cpu/kernel_512_run.h"
 
 const struct nl_cpu_kernel *nl_cpu_kernel_avx512(void)
 {
