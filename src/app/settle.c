@@ -24,9 +24,15 @@ static bool multiply_better(void)
     return core && !getenv("OPENBLAS_CORETYPE") && setenv("OPENBLAS_CORETYPE", core, 0) == 0;
 }
 
+/* Ours are the threads; OpenBLAS's own each ask for 128 MiB of addresses until they are given. */
+static bool multiply_alone(void)
+{
+    return !getenv("OPENBLAS_NUM_THREADS") && setenv("OPENBLAS_NUM_THREADS", "1", 0) == 0;
+}
+
 void nl_settle(char *const *argv)
 {
     if (is_bound()) return;
-    const bool waits = wait_shortly(), multiplies = multiply_better();
-    if (waits || multiplies) execv("/proc/self/exe", argv);
+    const bool waits = wait_shortly(), multiplies = multiply_better(), alone = multiply_alone();
+    if (waits || multiplies || alone) execv("/proc/self/exe", argv);
 }

@@ -9,6 +9,8 @@
  *   while one spins, the decoder cannot run.
  * - OpenBLAS takes kernels of this processor's instructions where it does not know the processor,
  *   unless OPENBLAS_CORETYPE is set.
+ * - OpenBLAS starts no threads of its own, unless OPENBLAS_NUM_THREADS is set: they have nothing to
+ *   do, and under `ulimit -v` they never cease to ask for their buffers.
  *
  * Where that fails, the program goes on as it is. */
 void nl_settle(char *const *argv);
