@@ -236,6 +236,23 @@ holds test ! -e "$scratch/evaluated"
 refuses 2 "a single clip needs " bench --mode=block --shape=512,64,10000,10000
 holds "$program" predict "$scratch/one.avi" --weights="$scratch/w.safetensors" --views=1x1 --batch_size=1
 
+# Under ulimit -v the program neither hangs nor crashes: the batch that it names runs.
+limited() { (ulimit -v "$1" && shift && exec timeout 60 "$program" "$@"); }
+if (ulimit -v 400000) 2>/dev/null && limited 2000000 --version >/dev/null 2>&1; then
+    holds limited 400000 --version
+    for mode in infer train "block --shape=64,4,14,14"; do
+        # shellcheck disable=SC2086
+        set -- bench --mode=$mode $narrow --set INFER.video_length=4 --set TRAIN.video_length=4 --repeat=1 --threads=1
+        limited 700000 "$@" --batch=60000 >"$scratch/out" 2>"$scratch/err" || :
+        fits=$(sed -n 's/.* fit: --batch=//p' "$scratch/err")
+        holds limited 700000 "$@" --batch="${fits:-0}"
+        limited 400000 "$@" --batch=1 >"$scratch/said" 2>&1 || :
+        holds grep -q 'a single clip needs \|"ms_min"' "$scratch/said"
+    done
+else
+    echo "skip: ulimit -v leaves too little for the program itself"
+fi
+
 # A weights file on its way to a full or missing place leaves nothing behind.
 refuses 1 "No such file" init --to="$scratch/none/w.safetensors"
 test ! -w /dev/full || refuses 1 "No space left" init --to=/dev/full

@@ -11,10 +11,16 @@ struct lesson {
     int64_t *labels;
 };
 
+/* Numbers of one clip. */
+static int64_t clip_of(const struct nl_geometry *g)
+{
+    return g->frames * g->height * g->width * 3;
+}
+
 static nl_status make_lesson(const struct nl_trainer *t, struct lesson *lesson)
 {
     const struct nl_geometry *g = &t->geometry;
-    NL_TRY(nl_bench_values(g->batch * g->frames * g->height * g->width * 3, &lesson->clips));
+    NL_TRY(nl_bench_values(g->batch * clip_of(g), &lesson->clips));
     NL_TRY(nl_calloc((size_t)g->batch, sizeof *lesson->labels, &lesson->labels));
     for (int64_t i = 0; i < g->batch; i++) lesson->labels[i] = i * 97 % t->classes;
     return NL_OK;
@@ -55,6 +61,7 @@ struct wanted {
     struct nl_geometry at;
 };
 
+/* The step, and the clips. */
 static nl_status measure(void *user, int64_t batch, double *bytes)
 {
     const struct wanted *w = user;
@@ -62,7 +69,7 @@ static nl_status measure(void *user, int64_t batch, double *bytes)
     struct nl_train_cost cost;
     at.batch = batch;
     NL_TRY(nl_trainer_measure(w->session, &at, &cost));
-    *bytes = (double)cost.total;
+    *bytes = (double)cost.total + (double)(batch * clip_of(&at)) * (double)sizeof(float);
     return NL_OK;
 }
 
