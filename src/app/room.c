@@ -140,16 +140,34 @@ static const struct remedy *remedy_for(const struct nl_run *run)
     return remedy;
 }
 
-/* The largest batch that fits, from what one clip and all of them need; one does. */
-static int64_t fitting(const struct nl_room_plan *plan, double one, double all, double room)
+struct sized {
+    int64_t batch;
+    double need;
+};
+
+/* A batch between one that fits and one that does not, as if the need grew evenly. */
+static int64_t between(const struct sized *fits, const struct sized *fails, double room)
 {
-    const double each = (all - one) / (double)(plan->batch - 1);
-    int64_t batch = 1 + (int64_t)((room - one) / each);
-    double need = 0;
-    if (batch >= plan->batch) batch = plan->batch - 1;
-    while (batch > 1 && (plan->measure(plan->user, batch, &need) != NL_OK || need > room))
-        batch -= 1 + batch / 8;
-    return batch < 1 ? 1 : batch;
+    const double share = (room - fits->need) / (fails->need - fits->need);
+    const int64_t guess = fits->batch + (int64_t)(share * (double)(fails->batch - fits->batch));
+    if (guess <= fits->batch) return fits->batch + 1;
+    return guess < fails->batch ? guess : fails->batch - 1;
+}
+
+/* The largest batch that is found to fit; the first one does, the other does not. */
+static int64_t fitting(const struct nl_room_plan *plan, struct sized fits, struct sized fails,
+                       double room)
+{
+    enum { PLANS = 10 };
+    for (int i = 0; i < PLANS && fits.batch + 1 < fails.batch; i++) {
+        struct sized next = {.batch = between(&fits, &fails, room)};
+        if (plan->measure(plan->user, next.batch, &next.need) != NL_OK) break;
+        if (next.need <= room)
+            fits = next;
+        else
+            fails = next;
+    }
+    return fits.batch;
 }
 
 nl_status nl_room_check(const struct nl_room_plan *plan)
@@ -166,7 +184,9 @@ nl_status nl_room_check(const struct nl_room_plan *plan)
         return nl_fail(NL_EUSAGE,
                        "a single clip needs %.0f MiB of memory, %.0f are there; want a smaller %s",
                        one / mib, room / mib, remedy->smaller);
-    const int64_t fits = fitting(plan, one, need, room);
+    /* A little less than all, so that the batch still fits when it is tried. */
+    const int64_t fits =
+        fitting(plan, (struct sized){1, one}, (struct sized){plan->batch, need}, 0.99 * room);
     return nl_fail(NL_EUSAGE,
                    "%" PRId64 " clips at a time need %.0f MiB of memory, %.0f are there; %" PRId64
                    " fit: %s%" PRId64,
