@@ -38,5 +38,9 @@ cmp -s "$folder/one" "$folder/two" || fail "typed again, the evaluations say som
 grep -q 'holds a demo' "$folder/log3" || fail "no line about the demo that is there"
 "$program" demo --save_dir="$folder/b" --videos=2 >"$folder/log3" 2>&1 &&
     fail "two videos a class were taken"
+"$program" demo --save_dir="$folder/c" --precision=f64 --backend=cpu >"$folder/out" 2>"$folder/log3" &&
+    fail "a backend that does not multiply f64 is taken"
+test "$(wc -l <"$folder/log3")" = 1 || fail "want one line, got: $(cat "$folder/log3")"
+test ! -e "$folder/c" && test ! -s "$folder/out" || fail "videos are made for a backend that cannot run"
 test "$failed" = 0 || cat "$folder/log"
 exit "$failed"

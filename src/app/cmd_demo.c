@@ -4,6 +4,7 @@
 #include "src/app/command.h"
 #include "src/app/demo_data.h"
 #include "src/app/demo_scene.h"
+#include "src/app/device.h"
 #include "src/app/signals.h"
 #include "src/core/file.h"
 #include "src/core/log.h"
@@ -211,10 +212,20 @@ static nl_status check_folder(const struct demo *d)
     return NL_OK;
 }
 
+/* What all commands would refuse is refused before videos are made. */
+static nl_status check_backend(const struct demo *d)
+{
+    struct nl_backend be;
+    NL_TRY(nl_open_backend(d->run, &be));
+    nl_backend_close(&be);
+    return NL_OK;
+}
+
 static nl_status everything(struct demo *d)
 {
     double blocks, plain, still;
     NL_TRY(check_folder(d));
+    NL_TRY(check_backend(d));
     NL_TRY(make_data(d));
     NL_TRY(write_config(d));
     NL_TRY(train(d, "blocks", true));
