@@ -174,6 +174,13 @@ refuses 2 "gaussian of nonlocal has no implementation \"nothing\" on backend ref
 # shellcheck disable=SC2086
 refuses 2 "concatenation of nonlocal_conv3_1 has no implementation \"nothing\"" \
     bench --mode=train $narrow --pairwise=concat --nl_impl=nothing
+refuses 2 "--backward is of --mode=block, not infer" bench --backward
+refuses 2 "--shape is of --mode=block, not train" bench --mode=train --shape=8,2,4,4
+refuses 2 "--train is of --mode=data, not infer" bench --mode=infer --train
+refuses 2 "--video_path is of --mode=data, not infer" bench --video_path="$scratch/one.avi"
+refuses 2 "--per-op is of --mode=infer, train or block, not data" bench --mode=data --per-op --video_path="$scratch/one.avi"
+refuses 2 "--crop is of --mode=infer or train, not block" bench --mode=block --shape=8,2,4,4 --crop=32
+refuses 2 "--batch is of --mode=infer, train or block, not peak" bench --mode=peak --batch=2
 refuses 1 "No such file" info --config="$scratch/none.yaml"
 refuses 1 "No such file" predict --weights="$scratch/none" --video_path="$scratch/one.avi"
 refuses 1 "text.mp4" predict --weights="$scratch/w.safetensors" --video_path="$scratch/text.mp4"

@@ -119,13 +119,44 @@ static nl_status bench_infer(struct nl_run *run)
     return st;
 }
 
+/* Flags that not every mode has. */
+static nl_status check_flags(const struct nl_run *run, const char *mode)
+{
+    const struct nl_flags *args = &run->args;
+    const bool video = nl_settings_origin(&run->settings, "INFER.video_path") == NL_BY_FLAG;
+    const struct {
+        const char *name, *modes;
+        bool given;
+    } flags[] = {{"weights", "infer or train", args->weights},
+                 {"batch", "infer, train or block", args->batch},
+                 {"crop", "infer or train", args->crop},
+                 {"per-op", "infer, train or block", args->per_op},
+                 {"shape", "block", args->shape},
+                 {"backward", "block", args->backward},
+                 {"train", "data", args->train},
+                 {"views", "data", args->views},
+                 {"video_path", "data", video}};
+    for (size_t i = 0; i < NL_COUNT(flags); i++)
+        NL_REQUIRE(!flags[i].given || strstr(flags[i].modes, mode), NL_EUSAGE,
+                   "--%s is of --mode=%s, not %s", flags[i].name, flags[i].modes, mode);
+    return NL_OK;
+}
+
 nl_status nl_cmd_bench(struct nl_run *run)
 {
+    static const struct {
+        const char *name;
+        nl_status (*run)(struct nl_run *run);
+    } modes[] = {{"infer", bench_infer},
+                 {"train", nl_bench_train},
+                 {"block", nl_bench_block},
+                 {"data", nl_bench_data},
+                 {"peak", nl_bench_peak}};
     const char *mode = run->args.mode ? run->args.mode : "infer";
-    if (strcmp(mode, "infer") == 0) return bench_infer(run);
-    if (strcmp(mode, "block") == 0) return nl_bench_block(run);
-    if (strcmp(mode, "data") == 0) return nl_bench_data(run);
-    if (strcmp(mode, "train") == 0) return nl_bench_train(run);
-    if (strcmp(mode, "peak") == 0) return nl_bench_peak(run);
+    for (size_t i = 0; i < NL_COUNT(modes); i++) {
+        if (strcmp(mode, modes[i].name) != 0) continue;
+        NL_TRY(check_flags(run, mode));
+        return modes[i].run(run);
+    }
     return nl_fail(NL_EUSAGE, "--mode: want infer, train, block, data or peak, got \"%s\"", mode);
 }
