@@ -165,6 +165,17 @@ refused() {
         { fail "no line with \"$words\":"; cat "$folder/log"; }
 }
 
+# What flags ask for is refused in one line, before a seed is drawn or a folder made.
+for flag in --backend=tpu --nl_impl=nothing; do
+    for way in "--pairwise=dot" "--resume=$folder/none"; do
+        mkdir -p "$folder/none"
+        # shellcheck disable=SC2086
+        "$program" train $narrow --set TRAIN.filelist="$folder/list.txt" --valid_interval=0 $flag "$way" \
+            --save_dir="$folder/refused" >"$folder/log" 2>&1
+        test $? = 2 && test "$(wc -l <"$folder/log")" = 1 || { fail "$flag $way: want one line:"; cat "$folder/log"; }
+    done
+done
+
 sed 's/ 2$/ 3/; s/ 1$/ 2/; s/ 0$/ 1/' "$folder/list.txt" >"$folder/from1.txt"
 refused 2 'seems to count from 1' --set TRAIN.filelist="$folder/from1.txt"
 { cat "$folder/list.txt"; head -1 "$folder/list.txt"; } >"$folder/twice.txt"

@@ -64,20 +64,33 @@ static nl_status find_resume(const struct nl_run *run, char **path)
     if (!run->args.resume) return NL_OK;
     if (stat(run->args.resume, &about) != 0 || !S_ISDIR(about.st_mode))
         return nl_copy_text(run->args.resume, path);
-    NL_TRY(nl_checkpoint_newest(run->args.resume, path));
-    if (*path)
-        nl_note("resume: %s is the newest checkpoint", *path);
-    else
-        nl_note("resume: no checkpoint in %s yet; starting from the beginning", run->args.resume);
-    return NL_OK;
+    return nl_checkpoint_newest(run->args.resume, path);
 }
 
-/* The run's seed stays, or it would not be the same run. */
-static void tell_seed(const struct nl_flags *args, uint64_t wanted, uint64_t seed)
+/* Where a run that goes on stands. Its seed stays, or it would not be the same run. */
+static void tell_resumed(const struct nl_train *train, const char *path)
 {
-    if ((args->has_seed || args->fix_random_seed) && wanted != seed)
-        nl_warn("seed %" PRIu64 " has no effect; the run goes on with its own, %" PRIu64, wanted,
-                seed);
+    const struct nl_flags *args = &train->run->args;
+    if (strcmp(args->resume, path) != 0) nl_note("resume: %s is the newest checkpoint", path);
+    if (train->at.step == 0) return; /* weights only */
+    nl_note("resume: step %" PRId64 ", epoch %" PRId64 ", batch %" PRId64 " of it", train->at.step,
+            train->at.epoch, train->at.batch);
+    if ((args->has_seed || args->fix_random_seed) && seed_of(args) != train->at.seed)
+        nl_warn("seed %" PRIu64 " has no effect; the run goes on with its own, %" PRIu64,
+                seed_of(args), train->at.seed);
+}
+
+/* How the run begins, once nothing is left to refuse its flags. `path` as find_resume leaves it;
+ * drawn: nobody gave the seed. */
+static void tell_start(const struct nl_train *train, const char *path, bool drawn)
+{
+    const char *folder = train->run->args.resume;
+    if (path) {
+        tell_resumed(train, path);
+        return;
+    }
+    if (folder) nl_note("resume: no checkpoint in %s yet; starting from the beginning", folder);
+    if (drawn) nl_note("seed: %" PRIu64, train->at.seed);
 }
 
 /* Optimizer state and position; a file without them gives weights only. */
@@ -89,12 +102,7 @@ static nl_status take_state(struct nl_train *train, const struct nl_state *state
     NL_TRY(nl_params_train(params));
     NL_TRY(nl_params_load_velocities(params, state, &velocities));
     if (velocities) NL_TRY(nl_checkpoint_at(state, &train->at, &at));
-    if (at) {
-        nl_note("resume: step %" PRId64 ", epoch %" PRId64 ", batch %" PRId64 " of it",
-                train->at.step, train->at.epoch, train->at.batch);
-        tell_seed(&train->run->args, seed, train->at.seed);
-        return NL_OK;
-    }
+    if (at) return NL_OK;
     train->at = (struct nl_train_at){.seed = seed, .best = -1};
     nl_warn("%s has no optimizer state: weights only, from epoch 0", state->path);
     return NL_OK;
@@ -129,15 +137,11 @@ static nl_status pretrain(struct nl_train *train, const char *path)
     return st;
 }
 
-/* Opens the network, its values from --resume, --pretrain or the seed. */
-static nl_status open_network(struct nl_train *train, bool *resumed)
+/* Opens the network, its values from the checkpoint `path`, or (NULL) --pretrain or the seed. */
+static nl_status open_network(struct nl_train *train, const char *path)
 {
     struct nl_run *run = train->run;
-    char *path = NULL;
-    NL_TRY(find_resume(run, &path));
-    *resumed = path != NULL;
     train->at = (struct nl_train_at){.seed = seed_of(&run->args), .best = -1};
-    if (!run->args.has_seed && !path) nl_note("seed: %" PRIu64, train->at.seed);
     nl_status st;
     if (path)
         st = resume(train, path);
@@ -148,7 +152,6 @@ static nl_status open_network(struct nl_train *train, bool *resumed)
         if (st == NL_OK && run->args.pretrain) st = pretrain(train, run->args.pretrain);
     }
     run->args.weights = NULL;
-    nl_free(path);
     return st;
 }
 
@@ -200,23 +203,33 @@ static nl_status summarise(struct nl_train *train)
     return NL_OK;
 }
 
-static nl_status open_all(struct nl_train *train)
+static nl_status open_from(struct nl_train *train, const char *path)
 {
     struct nl_run *run = train->run;
-    bool resumed = false;
+    const bool drawn = !run->args.has_seed;
     train->save_dir = run->args.save_dir ? run->args.save_dir : "data/checkpoints";
-    NL_TRY(open_network(train, &resumed));
+    NL_TRY(open_network(train, path));
     scale_rate(run);
     NL_TRY(open_lists(train));
     const struct nl_sampling *s = &train->config->train.sampling;
     const struct nl_geometry g = {micro_of(train->config), s->video_length, s->crop_size,
                                   s->crop_size};
     NL_TRY(nl_train_memory(train, &g));
-    NL_TRY(nl_train_folder(train, resumed));
+    tell_start(train, path, drawn);
+    NL_TRY(nl_train_folder(train, path != NULL));
     NL_TRY(nl_trainer_open(&train->trainer, &train->session, &g, train->config->train.num_gpus,
                            train->at.seed));
     NL_TRY(summarise(train));
     return nl_train_log_open(train);
+}
+
+static nl_status open_all(struct nl_train *train)
+{
+    char *path = NULL;
+    NL_TRY(find_resume(train->run, &path));
+    const nl_status st = open_from(train, path);
+    nl_free(path);
+    return st;
 }
 
 /* One micro-batch after the other; *waited: seconds until they were there. */
