@@ -76,7 +76,9 @@ for file in predictions.csv summary.json confusion.csv views.safetensors; do
 done
 
 evaluate "$folder/b" --set MODEL.image_mean=0 && fail "another network goes on with the journal"
-grep -q 'other weights, network or views' "$folder/err" || fail "no line about another network"
+grep -q 'other weights, network, views, precision or backend;' "$folder/err" || fail "no line about another network"
+evaluate "$folder/b" --precision=bf16 && fail "another precision goes on with the journal"
+grep -q 'views, precision or backend;' "$folder/err" || fail "no line about another precision"
 mkdir "$folder/cut"
 head -c 40 "$folder/b/eval.journal" >"$folder/cut/eval.journal"
 evaluate "$folder/cut"

@@ -119,8 +119,8 @@ static nl_status read_journal(struct nl_eval *eval, const char *path, const char
     *fresh = size < length;
     if (memcmp(text, want, *fresh ? size : length) != 0)
         st = nl_fail(NL_EUSAGE,
-                     "%s is of another list, other weights, network or views; give another "
-                     "--save_dir",
+                     "%s is of another list, other weights, network, views, precision or backend; "
+                     "give another --save_dir",
                      path);
     if (st == NL_OK && !*fresh) st = read_records(eval, path, text, size, length);
     nl_free(text);
