@@ -13,6 +13,12 @@ unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE
 program=${1:-./nonlocal}
 test $# -eq 0 || shift
 only=${ONLY:-peak infer train block}
+for part in $only; do
+    case $part in
+    peak | infer | train | block) ;;
+    *) echo "ops.sh: ONLY: want some of peak, infer, train and block, got \"$part\"" >&2 && exit 2 ;;
+    esac
+done
 json=
 for flag in "$@"; do
     case $flag in --json | --json=True) json=yes ;; esac

@@ -14,6 +14,7 @@ import argparse
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 
@@ -125,8 +126,10 @@ def main():
     args, args.flags = parser.parse_known_args()
     if args.network and args.backward:
         parser.error("--backward is of blocks; leave out --network")
-    if any(frames < 2 for frames in args.frames) or any(crop < 8 for crop in args.crops):
-        parser.error("want frames of at least 2 and crops of at least 8")
+    if any(frames < 2 for frames in args.frames) or any(crop < 16 for crop in args.crops):
+        parser.error("want frames of at least 2 and crops of at least 16")
+    if not shutil.which(args.program):
+        parser.error(f"no program {args.program}; --program=FILE names `nonlocal`")
     for variant in args.variants.split(","):
         show_variant(args, variant)
 

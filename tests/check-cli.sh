@@ -97,9 +97,22 @@ if command -v python3 >/dev/null; then
     cp "$scratch/out" "$scratch/scaling"
     holds test "$(grep -c '^|  *[24] |  *[69][46] |' "$scratch/scaling")" = 4
     holds grep -q '^memory: exponent [0-9.]*, over the larger half [0-9.]*: ' "$scratch/scaling"
+    for flag in --program="$scratch/none" --crops=8,64; do
+        status=0
+        python3 "$(dirname "$NL_CONFIG")/../bench/scaling.py" --program="$program" "$flag" >"$scratch/rows" 2>"$scratch/said" ||
+            status=$?
+        holds test "$status" = 2
+        holds grep -q '^scaling.py: error: ' "$scratch/said"
+        holds test ! -s "$scratch/rows"
+    done
 else
     echo "skip: bench/scaling.py needs python3"
 fi
+
+refused=0
+ONLY="block bogus" sh "$(dirname "$NL_CONFIG")/../bench/ops.sh" "$program" >"$scratch/said" 2>&1 || refused=$?
+holds test "$refused" = 2
+holds grep -q 'got "bogus"$' "$scratch/said"
 
 # BF16: every command that runs a network; a backend that emulates it says so in one line.
 holds "$program" predict "$scratch/one.avi" --weights="$scratch/w.safetensors" --precision=bf16
