@@ -53,7 +53,7 @@ static double bytes_of(nl_peak_pass *pass, const struct buffers *b, int threads,
 /* Four times the last cache, within 64 MiB to 1 GiB and a quarter of the memory at hand. */
 static size_t buffer_bytes(void)
 {
-    const double cache = (double)sysconf(_SC_LEVEL3_CACHE_SIZE), room = nl_room(0);
+    const double cache = (double)sysconf(_SC_LEVEL3_CACHE_SIZE), room = nl_room(0, 0);
     double bytes = fmin(fmax(4 * cache, 64.0 * MIB), 1024.0 * MIB);
     if (room > 0) bytes = fmin(bytes, room / 8);
     return (size_t)bytes / NL_ALIGN * NL_ALIGN;

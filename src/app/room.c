@@ -97,26 +97,26 @@ double nl_room_at(const char *root)
 }
 
 /* What computing takes beside the plan: of every thread OpenBLAS's buffer, for which it asks until it
- * is given; of all but the first a stack and an arena of malloc's; and the heap. */
-static double addresses_of_threads(int threads)
+ * is given; of all but the first, and of readers, a stack and an arena of malloc's; and the heap. */
+static double addresses_of_threads(int threads, int readers)
 {
     const double buffer = 128, stack = 8, arena = 64, heap = 32;
-    const double mib = threads * buffer + (threads - 1) * (stack + arena) + heap;
+    const double mib = threads * buffer + (threads - 1 + readers) * (stack + arena) + heap;
     return threads ? mib * 1024 * 1024 : 0;
 }
 
-static double room_of_addresses(int threads)
+static double room_of_addresses(int threads, int readers)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return INFINITY;
     const double used = number_in("/proc/self/statm", "") * (double)sysconf(_SC_PAGESIZE);
     if (isinf(used)) return INFINITY;
-    return fmax(1, (double)limit.rlim_cur - used - addresses_of_threads(threads));
+    return fmax(1, (double)limit.rlim_cur - used - addresses_of_threads(threads, readers));
 }
 
-double nl_room(int threads)
+double nl_room(int threads, int readers)
 {
-    const double machine = nl_room_at(""), addresses = room_of_addresses(threads);
+    const double machine = nl_room_at(""), addresses = room_of_addresses(threads, readers);
     if (machine > 0) return fmin(machine, addresses);
     return isinf(addresses) ? 0 : addresses;
 }
@@ -173,7 +173,7 @@ static int64_t fitting(const struct nl_room_plan *plan, struct sized fits, struc
 nl_status nl_room_check(const struct nl_room_plan *plan)
 {
     const int64_t threads = plan->run->args.threads;
-    const double mib = 1024.0 * 1024, room = nl_room(threads ? (int)threads : nl_processors());
+    const double mib = 1024.0 * 1024, room = nl_room(threads ? (int)threads : nl_processors(), 1);
     const struct remedy *remedy = remedy_for(plan->run);
     double need, one;
     if (room == 0) return NL_OK;

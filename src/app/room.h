@@ -6,8 +6,8 @@
 
 /* Bytes for what is planned; 0 where the system does not say. The least of what the machine has
  * available, what the control groups of the process leave (v1 and v2, all levels) and what `ulimit -v`
- * does once `threads` that are to compute (0: none) have taken theirs. */
-double nl_room(int threads);
+ * does once `threads` that are to compute (0: none) and `readers` of videos have taken theirs. */
+double nl_room(int threads, int readers);
 
 /* The same but for the last, with the files of /proc and /sys below the folder `root`. */
 double nl_room_at(const char *root);

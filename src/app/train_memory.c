@@ -51,7 +51,9 @@ static int64_t fitting(struct nl_train *train, struct nl_geometry g, double room
 
 nl_status nl_train_memory(struct nl_train *train, const struct nl_geometry *g)
 {
-    const double mib = 1024.0 * 1024, room = nl_room(train->session.be.threads);
+    const double mib = 1024.0 * 1024,
+                 room = nl_room(train->session.be.threads,
+                                train->config->train.sampling.num_reader_threads);
     struct forecast f;
     NL_TRY(predict(train, g, &f));
     nl_note("memory: %.0f MiB (activations %.0f, workspace %.0f, parameters with gradients and "
