@@ -4,12 +4,14 @@
 #include "backends/cpu/panels.h"
 #include "src/core/memory.h"
 
+#include <string.h>
+
 /* The gradient of a convolution with respect to its filters: dw[k, d] += sum over positions m of
  * dy[m, k] x[m, d], d running over taps and channels. Positions are cut into parts, whose sums are
  * added in order; a part is done a strip at a time: one side is laid out in panels, each of which
- * meets all of the other side where that lies. Panels are made of the side with fewer columns, and
- * where x has to be gathered of dy. BF16 does not meet panels where it lies: the other side is laid
- * out too, as pairs of positions, or widened. */
+ * meets all of the other. Panels are made of the side with fewer columns, and where x has to be
+ * gathered of dy. The other side is laid out too: densely, since rows a power of two apart share a few
+ * sets of a cache, and of BF16 as pairs of positions, or widened. */
 enum { STRIP = 256, DEPTH = 256, ROWS = 256, LEAST = 512, TILES = 16, LINE = 64 };
 
 struct sums {
@@ -40,7 +42,7 @@ static void cut(struct sums *s)
     s->strip = nl_cpu_parts(s->part, nl_cpu_parts(s->part, STRIP));
     s->panel_bytes = (size_t)nl_cpu_panel_elements(s->kernel, STRIP, s->tile_columns) *
                      nl_type_size(s->kernel->type);
-    if (s->type == NL_BF16)
+    if (s->type == NL_BF16 || conv->direct)
         s->side_bytes = (size_t)(STRIP * s->tile_rows) * nl_type_size(s->kernel->type);
     if (!conv->direct)
         s->gather_bytes = (size_t)(STRIP * conv->gather_ld) * nl_type_size(conv->cell);
@@ -123,20 +125,25 @@ static void lay_columns(const struct sums *s, const struct strip *t, const void 
         nl_cpu_lay_half(s->kernel, from, ld, t->rows, t->n_columns, t->panels);
 }
 
-/* The side that rows come from as pairs of positions, or widened, as far as the kernel wants it. */
+/* The side that rows come from, as the kernel wants it. */
 static void lay_rows(const struct sums *s, struct strip *t)
 {
     const struct nl_cpu_vector *vector = nl_cpu_vector();
     const int64_t n = t->n_rows, ld = t->lda;
-    const uint16_t *const from = t->a;
-    if (s->type == NL_F32) return;
+    const void *const a = t->a;
+    if (s->type == NL_F32 && !s->conv.direct) return;
     t->a = t->side;
     t->lda = n;
     if (s->kernel->type == NL_F32) {
         for (int64_t r = 0; r < t->rows; r++)
-            vector->widen((float *)t->side + r * n, from + r * ld, n);
+            if (s->type == NL_F32)
+                memcpy((float *)t->side + r * n, (const float *)a + r * ld,
+                       (size_t)n * sizeof(float));
+            else
+                vector->widen((float *)t->side + r * n, (const uint16_t *)a + r * ld, n);
         return;
     }
+    const uint16_t *const from = a;
     uint16_t *to = t->side;
     for (int64_t r = 0; r + 1 < t->rows; r += 2, to += 2 * n)
         vector->pair(to, from + r * ld, from + (r + 1) * ld, n);
