@@ -148,7 +148,7 @@ static void copy_line(const struct lines *l, const struct block *b, const char *
     }
     pad_line(l, from, sizeof(uint16_t), l->pitch + l->step, (char *)b->line);
     if (l->kernel->type == NL_BF16)
-        vector->pair((uint16_t *)to, b->line, b->line + l->step, l->pitch);
+        vector->pair((uint16_t *)(void *)to, b->line, b->line + l->step, l->pitch);
     else
         vector->widen(to, b->line, l->pitch);
 }

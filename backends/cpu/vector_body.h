@@ -167,7 +167,7 @@ typedef uint32_t nl_sixteen __attribute__((vector_size(16 * sizeof(uint32_t))));
 /* Rows `apart` from each other trade the halves of their 2 x 2 squares of `apart` by `apart`. */
 NL_BODY void trade(nl_sixteen *row, int apart)
 {
-    nl_sixteen low, high;
+    nl_sixteen low = {0}, high = {0};
     for (int i = 0; i < 16; i++) {
         low[i] = i & apart ? 16 + (i ^ apart) : i;
         high[i] = i & apart ? 16 + i : i | apart;

@@ -111,7 +111,7 @@ BODY store(void *y, const vec *v, bool half, bool stream)
 {
     enum { QUAD = 16 };
     vec whole = *v;
-    if (half) put_half((uint16_t *)&whole, v);
+    if (half) put_half((uint16_t *)(void *)&whole, v);
     const int64_t bytes = half ? sizeof(halves) : sizeof(vec);
     for (int64_t i = 0; stream && i < bytes; i += QUAD) {
         __m128 part;
