@@ -164,20 +164,39 @@ NL_BODY void pair(uint16_t *restrict y, const uint16_t *restrict a, const uint16
 /* Sixteen numbers; split into what the instruction set has. */
 typedef uint32_t nl_sixteen __attribute__((vector_size(16 * sizeof(uint32_t))));
 
+/* Numbers of lanes for __builtin_shufflevector, which wants constants: those of the second vector are 16
+ * and up. */
+#define NL_LOW(i, apart)  ((i) & (apart) ? 16 + ((i) ^ (apart)) : (i))
+#define NL_HIGH(i, apart) ((i) & (apart) ? 16 + (i) : (i) | (apart))
+#define NL_LANES(of, k)                                                                            \
+    of(0, k), of(1, k), of(2, k), of(3, k), of(4, k), of(5, k), of(6, k), of(7, k), of(8, k),      \
+        of(9, k), of(10, k), of(11, k), of(12, k), of(13, k), of(14, k), of(15, k)
+
+#define NL_TRADE(k)                                                                                \
+    *one = __builtin_shufflevector(a, b, NL_LANES(NL_LOW, k));                                     \
+    *other = __builtin_shufflevector(a, b, NL_LANES(NL_HIGH, k));                                  \
+    return
+
 /* Rows `apart` from each other trade the halves of their 2 x 2 squares of `apart` by `apart`. */
+NL_BODY void trade_two(nl_sixteen *one, nl_sixteen *other, int apart)
+{
+    const nl_sixteen a = *one, b = *other;
+    switch (apart) {
+    case 1:
+        NL_TRADE(1);
+    case 2:
+        NL_TRADE(2);
+    case 4:
+        NL_TRADE(4);
+    default:
+        NL_TRADE(8);
+    }
+}
+
 NL_BODY void trade(nl_sixteen *row, int apart)
 {
-    nl_sixteen low = {0}, high = {0};
-    for (int i = 0; i < 16; i++) {
-        low[i] = i & apart ? 16 + (i ^ apart) : i;
-        high[i] = i & apart ? 16 + i : i | apart;
-    }
-    for (int i = 0; i < 16; i++) {
-        if (i & apart) continue;
-        const nl_sixteen a = row[i], b = row[i + apart];
-        row[i] = __builtin_shuffle(a, b, low);
-        row[i + apart] = __builtin_shuffle(a, b, high);
-    }
+    for (int i = 0; i < 16; i++)
+        if (!(i & apart)) trade_two(&row[i], &row[i + apart], apart);
 }
 
 NL_BODY void turn(uint32_t *y, int64_t step, const void *x, int64_t ld)
