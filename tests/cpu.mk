@@ -15,6 +15,11 @@ check_PROGRAMS += %D%/test_cpu_vector
 %C%_test_cpu_vector_CPPFLAGS = $(TEST_CPPFLAGS)
 %C%_test_cpu_vector_LDADD = $(TEST_LDADD)
 
+check_PROGRAMS += %D%/test_kernel
+%C%_test_kernel_SOURCES = %D%/test_kernel.c
+%C%_test_kernel_CPPFLAGS = $(TEST_CPPFLAGS)
+%C%_test_kernel_LDADD = $(TEST_LDADD)
+
 check_PROGRAMS += %D%/test_panels
 %C%_test_panels_SOURCES = %D%/test_panels.c
 %C%_test_panels_CPPFLAGS = $(TEST_CPPFLAGS)

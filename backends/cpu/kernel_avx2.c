@@ -1,4 +1,5 @@
 #include "backends/cpu/kernel.h"
+#include "backends/cpu/processor.h"
 
 #include <immintrin.h>
 #include <stddef.h>
@@ -256,5 +257,5 @@ const struct nl_cpu_kernel *nl_cpu_kernel_avx2(void)
 {
     static const struct nl_cpu_kernel kernel = {
         .name = "avx2", .type = NL_F32, .step = 1, .rows = ROWS, .panel = 16, .run = run};
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? &kernel : NULL;
+    return nl_cpu_has_avx2() ? &kernel : NULL;
 }

@@ -1,6 +1,7 @@
 #include "backends/cpu/multiply.h"
 
 #include "autoconf.h"
+#include "backends/cpu/processor.h"
 
 #include <cblas.h>
 #include <string.h>
@@ -39,9 +40,6 @@ static const char *core(void)
 
 const char *nl_cpu_multiply_better(void)
 {
-    const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-                        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw");
-    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     if (strcmp(core(), "Prescott") != 0) return NULL;
-    return avx512 ? "SkylakeX" : avx2 ? "Haswell" : NULL;
+    return nl_cpu_has_avx512() ? "SkylakeX" : nl_cpu_has_avx2() ? "Haswell" : NULL;
 }

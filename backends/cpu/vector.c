@@ -1,5 +1,6 @@
 #include "backends/cpu/vector.h"
 
+#include "backends/cpu/processor.h"
 #include "backends/cpu/vector_body.h"
 
 static void combine_sse2(float *y, const float *x, const struct nl_cpu_after *after, int64_t n)
@@ -260,10 +261,8 @@ static const struct nl_cpu_vector avx512 = {
 /* The instruction sets are asked of the processor, not of the compiler: one build runs anywhere. */
 static bool runs(int i)
 {
-    if (i == 0)
-        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-               __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw");
-    return i != 1 || (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"));
+    if (i == 0) return nl_cpu_has_avx512();
+    return i != 1 || nl_cpu_has_avx2();
 }
 
 const struct nl_cpu_vector *nl_cpu_vector_at(int i)

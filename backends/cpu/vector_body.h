@@ -172,41 +172,23 @@ typedef uint32_t nl_sixteen __attribute__((vector_size(16 * sizeof(uint32_t))));
     of(0, k), of(1, k), of(2, k), of(3, k), of(4, k), of(5, k), of(6, k), of(7, k), of(8, k),      \
         of(9, k), of(10, k), of(11, k), of(12, k), of(13, k), of(14, k), of(15, k)
 
-#define NL_TRADE(k)                                                                                \
-    *one = __builtin_shufflevector(a, b, NL_LANES(NL_LOW, k));                                     \
-    *other = __builtin_shufflevector(a, b, NL_LANES(NL_HIGH, k));                                  \
-    return
-
-/* Rows `apart` from each other trade the halves of their 2 x 2 squares of `apart` by `apart`. */
-NL_BODY void trade_two(nl_sixteen *one, nl_sixteen *other, int apart)
-{
-    const nl_sixteen a = *one, b = *other;
-    switch (apart) {
-    case 1:
-        NL_TRADE(1);
-    case 2:
-        NL_TRADE(2);
-    case 4:
-        NL_TRADE(4);
-    default:
-        NL_TRADE(8);
+/* Rows `k` from each other trade the halves of their 2 x 2 squares of `k` by `k`. */
+#define NL_TRADE(row, k)                                                                           \
+    for (int i = 0; i < 16; i++) {                                                                 \
+        if (i & (k)) continue;                                                                     \
+        const nl_sixteen a = (row)[i], b = (row)[i + (k)];                                         \
+        (row)[i] = __builtin_shufflevector(a, b, NL_LANES(NL_LOW, k));                             \
+        (row)[i + (k)] = __builtin_shufflevector(a, b, NL_LANES(NL_HIGH, k));                      \
     }
-}
-
-NL_BODY void trade(nl_sixteen *row, int apart)
-{
-    for (int i = 0; i < 16; i++)
-        if (!(i & apart)) trade_two(&row[i], &row[i + apart], apart);
-}
 
 NL_BODY void turn(uint32_t *y, int64_t step, const void *x, int64_t ld)
 {
     nl_sixteen row[16];
     for (int i = 0; i < 16; i++) memcpy(&row[i], (const char *)x + i * ld, sizeof row[i]);
-    trade(row, 1);
-    trade(row, 2);
-    trade(row, 4);
-    trade(row, 8);
+    NL_TRADE(row, 1)
+    NL_TRADE(row, 2)
+    NL_TRADE(row, 4)
+    NL_TRADE(row, 8)
     for (int i = 0; i < 16; i++) memcpy(y + i * step, &row[i], sizeof row[i]);
 }
 

@@ -1,6 +1,7 @@
 #include "backends/cpu/vector_train.h"
 
 #include "backends/cpu/exp.h"
+#include "backends/cpu/processor.h"
 
 #include <math.h>
 
@@ -214,9 +215,7 @@ TABLE(avx512, __attribute__((target("avx512f,avx512dq,avx512vl,avx512bw,fma"))))
 
 const struct nl_cpu_vector_train *nl_cpu_vector_train(void)
 {
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw"))
-        return &table_avx512;
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return &table_avx2;
+    if (nl_cpu_has_avx512()) return &table_avx512;
+    if (nl_cpu_has_avx2()) return &table_avx2;
     return &table_sse2;
 }

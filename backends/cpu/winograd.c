@@ -1,5 +1,7 @@
 #include "backends/cpu/winograd.h"
 
+#include "backends/cpu/processor.h"
+
 #include <immintrin.h>
 #include <string.h>
 
@@ -332,9 +334,7 @@ TABLE(avx512, __attribute__((target("avx512f,avx512dq,avx512vl,avx512bw,fma"))))
 
 const struct nl_cpu_winograd *nl_cpu_winograd_at(int i)
 {
-    const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-                        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw");
-    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    const bool avx512 = nl_cpu_has_avx512(), avx2 = nl_cpu_has_avx2();
     if (avx512 && i-- == 0) return &table_avx512;
     if (avx2 && i-- == 0) return &table_avx2;
     return i == 0 ? &table_sse2 : NULL;
