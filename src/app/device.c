@@ -18,8 +18,8 @@ static void warn_of_emulation(const struct nl_run *run, const struct nl_backend 
     const char *why = NULL;
     if (run->settings.config.model.precision != NL_PRECISION_BF16 || !be->ops->emulates) return;
     if ((why = be->ops->emulates(be, NL_BF16)))
-        nl_warn("--precision=bf16 is emulated by backend %s, which saves memory, not time: %s", be->ops->name,
-                why);
+        nl_warn("--precision=bf16 is emulated by backend %s, which saves memory, not time: %s",
+                be->ops->name, why);
 }
 
 /* Who serves a small convolution of this type; NULL: nobody. */

@@ -1,7 +1,7 @@
 #include "src/app/command.h"
 #include "src/app/plugin.h"
-#include "src/app/signals.h"
 #include "src/app/settle.h"
+#include "src/app/signals.h"
 #include "src/core/memory.h"
 
 #include "autoconf.h"
@@ -21,8 +21,8 @@ const struct nl_command nl_commands[] = {
     {"convert", "Weights of any known origin to safetensors", "", NL_CMD_CONVERT, nl_cmd_convert},
     {"info", "Backends, blocks, models; with --config or --set the network", "", NL_CMD_INFO,
      nl_cmd_info},
-    {"bench", "Times a network, training steps, a block or the reader, or what the machine can do", "",
-     NL_CMD_BENCH, nl_cmd_bench},
+    {"bench", "Times a network, training steps, a block or the reader, or what the machine can do",
+     "", NL_CMD_BENCH, nl_cmd_bench},
     {"bn-recompute", "Running statistics anew, as exact means over training clips", "",
      NL_CMD_BN_RECOMPUTE, nl_cmd_bn_recompute},
     {"prepare", "Videos of a list once more, small and quick to read", "LIST ", NL_CMD_PREPARE,
