@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { ROWS = 31, DEPTH = 72, PANEL = 32, LD = 80 };
+enum { ROWS = 67, DEPTH = 72, PANEL = 32, LD = 80 };
 
 struct numbers {
     _Alignas(64) float a[ROWS * LD], panel[DEPTH * PANEL], sums[ROWS * PANEL], bias[PANEL];
@@ -95,8 +95,8 @@ static void try(const struct nl_cpu_kernel *kernel, int64_t rows, int64_t column
 
 START_TEST(each_kernel_multiplies_any_number_of_rows)
 {
-    static const char *const names[] = {"avx512bf16", "avx512", "avx2"};
-    const struct nl_cpu_kernel *const kernels[] = {nl_cpu_kernel_avx512bf16(),
+    static const char *const names[] = {"amx", "avx512bf16", "avx512", "avx2"};
+    const struct nl_cpu_kernel *const kernels[] = {nl_cpu_kernel_amx(), nl_cpu_kernel_avx512bf16(),
                                                    nl_cpu_kernel_avx512(), nl_cpu_kernel_avx2()};
     const struct nl_cpu_kernel *kernel = kernels[_i];
     static const int64_t depths[] = {2, 34, DEPTH};
@@ -117,7 +117,7 @@ int main(void)
     Suite *suite = suite_create("kernel");
     TCase *t = tcase_create("kernel");
     tcase_set_timeout(t, 60);
-    tcase_add_loop_test(t, each_kernel_multiplies_any_number_of_rows, 0, 3);
+    tcase_add_loop_test(t, each_kernel_multiplies_any_number_of_rows, 0, 4);
     suite_add_tcase(suite, t);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

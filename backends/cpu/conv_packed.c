@@ -207,6 +207,7 @@ void nl_cpu_conv_packed_run(struct nl_backend *be, const struct nl_cpu_conv *con
                                               .run = run_##set,                                    \
                                               .drop = drop}
 
+PACKED(amx, nl_cpu_kernel_amx, "AMX");
 PACKED(avx512bf16, nl_cpu_kernel_half, "fast AVX512-BF16");
 PACKED(avx512, nl_cpu_kernel_avx512, "AVX-512");
 PACKED(avx2, nl_cpu_kernel_avx2, "AVX2 with FMA");

@@ -161,13 +161,9 @@ static const struct nl_impl *const pairwise_dx_list[] = {&nl_cpu_pairwise_dx_sor
                                                          NULL};
 static const struct nl_impl *const pool_dx_list[] = {&nl_cpu_pool_dx, NULL};
 
-static const struct nl_impl *const conv_list[] = {&nl_cpu_conv_lines,
-                                                  &nl_cpu_conv_winograd,
-                                                  &nl_cpu_conv_avx512bf16,
-                                                  &nl_cpu_conv_avx512,
-                                                  &nl_cpu_conv_avx2,
-                                                  &nl_cpu_conv_blas,
-                                                  NULL};
+static const struct nl_impl *const conv_list[] = {
+    &nl_cpu_conv_amx,    &nl_cpu_conv_lines, &nl_cpu_conv_winograd, &nl_cpu_conv_avx512bf16,
+    &nl_cpu_conv_avx512, &nl_cpu_conv_avx2,  &nl_cpu_conv_blas,     NULL};
 static const struct nl_impl *const conv_dx_list[] = {&nl_cpu_conv_winograd, &nl_cpu_conv_dx, NULL};
 static const struct nl_impl *const conv_dw_list[] = {
     &nl_cpu_conv_dw_lines, &nl_cpu_conv_dw_winograd, &nl_cpu_conv_dw, NULL};
@@ -227,7 +223,7 @@ static const char *emulates(const struct nl_backend *be, nl_type type)
     (void)be;
     if (type != NL_BF16 || nl_cpu_kernel_half()) return NULL;
     return nl_cpu_kernel_avx512bf16() ? "the processor multiplies f32 faster"
-                                      : "the processor has no AVX512-BF16";
+                                      : "the processor has neither AVX512-BF16 nor AMX";
 }
 
 extern const struct nl_backend_ops nl_backend_ref, nl_backend_cpu;

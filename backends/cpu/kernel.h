@@ -31,7 +31,7 @@ struct nl_cpu_block {
 };
 
 struct nl_cpu_kernel {
-    const char *name; /* "avx512", "avx2", "avx512bf16" */
+    const char *name; /* "avx512", "avx2", "avx512bf16", "amx" */
     nl_type type;     /* of what it multiplies: F32 or BF16 */
     int step;         /* depth is taken so many at a time, which lie side by side in a panel */
     int rows, panel;  /* what registers hold at a time */
@@ -41,6 +41,7 @@ struct nl_cpu_kernel {
 /* NULL where the processor cannot run it; _best is the fastest for F32 that it can run, or NULL; _half
  * one for BF16, or NULL where BF16 is better widened first; _for the fastest for activations of
  * `type`, one of the two. */
+const struct nl_cpu_kernel *nl_cpu_kernel_amx(void);
 const struct nl_cpu_kernel *nl_cpu_kernel_avx512bf16(void);
 const struct nl_cpu_kernel *nl_cpu_kernel_avx512(void);
 const struct nl_cpu_kernel *nl_cpu_kernel_avx2(void);

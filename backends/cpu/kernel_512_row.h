@@ -9,8 +9,7 @@
 #include <immintrin.h>
 #include <stddef.h>
 
-/* 14 rows x 2 vectors of sums, 2 vectors of filters and one input leave one register of 32. */
-enum { ROWS = 14, PANEL = 32 };
+enum { PANEL = 32 };
 static const int64_t lanes = 16, panel_width = PANEL;
 
 #define INLINE static inline __attribute__((always_inline)) AVX512

@@ -100,6 +100,7 @@ INLINE void finish_row(const struct nl_cpu_block *b, struct lanes on, int64_t ro
     _mm512_mask_storeu_ps(y + lanes, on.right, s.right);
 }
 
+#include "backends/cpu/kernel_512_rows.h"
 #include "backends/cpu/kernel_512_run.h"
 
 const struct nl_cpu_kernel *nl_cpu_kernel_avx512(void)

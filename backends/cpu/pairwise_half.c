@@ -16,7 +16,7 @@ static bool can(const struct nl_backend *be, const struct nl_op_desc *desc, nl_r
 {
     const nl_tensor *q = &desc->in[0], *v = &desc->in[2];
     if (q->type != NL_BF16) return nl_decline(why, "only for bf16");
-    if (!nl_cpu_kernel_half()) return nl_decline(why, "the processor has no fast AVX512-BF16");
+    if (!nl_cpu_kernel_half()) return nl_decline(why, "the processor multiplies f32 faster");
     if (!nl_cpu_can_half(be, desc, why)) return false;
     if (desc->attr.pairwise.score != NL_SCORE_PRODUCT || q->dim[3] % 2)
         return nl_decline(why, "only for products of an even number of channels");
@@ -50,7 +50,7 @@ static struct pass pass_of(const struct nl_op_desc *desc, const struct nl_args *
 {
     struct pass s = {.p = nl_cpu_pairwise_of(desc, args), .kernel = nl_cpu_kernel_half()};
     const int64_t rows = s.kernel->rows, panel = s.kernel->panel;
-    int64_t most = QUERIES;
+    int64_t most = QUERIES / rows * rows;
     while (nl_cpu_parts(s.p.queries, most) < TILES && most >= 4 * rows) most /= 2;
     s.rows = nl_cpu_parts(s.p.queries, nl_cpu_parts(s.p.queries, most));
     s.rows = nl_cpu_parts(s.rows, rows) * rows;

@@ -1,0 +1,182 @@
+#include "backends/cpu/kernel.h"
+#include "backends/cpu/vector.h"
+
+#include <cpuid.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* The kernel for BF16 on AMX: 32 rows and 32 filters are four tiles of sums, and an instruction adds
+ * the products of 32 numbers of 16 rows' depth with those of 16 filters. A tile of filters has 16
+ * pairs of each, as panels have them anyway. Sums go through memory to what comes after them. */
+#define AVX512                                                                                     \
+    __attribute__((target("amx-tile,amx-bf16,avx512f,avx512bw,avx512vl,avx512bf16,fma,prfchw")))
+#include "backends/cpu/kernel_512_half.h"
+
+/* LINE: bytes of a tile's row; PANEL_LINE: from one pair of a panel to the next, and of sums. */
+enum { SIDE = 16, ROWS = 2 * SIDE, DEEP = 2 * SIDE, LINE = 64, PANEL_LINE = 2 * LINE };
+
+/* Tiles 0 to 3: sums, upper rows first; 4 and 5: rows; 6 and 7: filters. As the processor wants
+ * it. */
+struct layout {
+    uint8_t palette, start, reserved[14];
+    uint16_t bytes[16];
+    uint8_t rows[16];
+};
+
+INLINE void lay_out(int64_t rows)
+{
+    const uint8_t upper = (uint8_t)(rows < SIDE ? rows : SIDE), lower = (uint8_t)(rows - upper);
+    const uint8_t low = lower ? lower : 1;
+    struct layout layout = {.palette = 1, .rows = {upper, upper, low, low, upper, low, SIDE, SIDE}};
+    for (int i = 0; i < 8; i++) layout.bytes[i] = LINE;
+    _tile_loadconfig(&layout);
+}
+
+/* What is written for a tile is in memory before that is loaded: compilers do not see its loads. */
+#define WRITTEN() __asm__ volatile("" ::: "memory")
+
+/* DEEP numbers of the depth: of rows from `a` on, `lda` bytes apart, and of filters. */
+INLINE void multiply(const char *a, int64_t lda, const char *panel, bool lower)
+{
+    _tile_loadd(4, a, lda);
+    _tile_loadd(6, panel, PANEL_LINE);
+    _tile_dpbf16ps(0, 4, 6);
+    _tile_loadd(7, panel + LINE, PANEL_LINE);
+    _tile_dpbf16ps(1, 4, 7);
+    if (!lower) return;
+    _tile_loadd(5, a + SIDE * lda, lda);
+    _tile_dpbf16ps(2, 5, 6);
+    _tile_dpbf16ps(3, 5, 7);
+}
+
+/* Room for what is not as tiles want it: rows turned, or the end of the depth, zeros behind it. */
+struct room {
+    _Alignas(NL_ALIGN) uint32_t a[ROWS * SIDE], panel[SIDE * PANEL];
+};
+
+/* Pairs of the depth where rows lie pair by pair, `lda` pairs apart. */
+static AVX512 void turn(const uint32_t *a, int64_t lda, int64_t rows, int64_t pairs, uint32_t *to)
+{
+    for (int64_t row = 0; row < rows; row += SIDE) {
+        if (rows - row >= SIDE && pairs == SIDE) {
+            nl_cpu_vector()->turn(to + row * SIDE, SIDE, a + row, lda * 4);
+            continue;
+        }
+        for (int64_t i = row; i < rows && i < row + SIDE; i++)
+            for (int64_t p = 0; p < pairs; p++) to[i * SIDE + p] = a[p * lda + i];
+    }
+}
+
+static AVX512 void copy(const char *a, int64_t lda, int64_t rows, int64_t bytes, uint32_t *to)
+{
+    for (int64_t i = 0; i < rows; i++) memcpy(to + i * SIDE, a + i * lda, (size_t)bytes);
+}
+
+/* The products of DEEP or, at the end, fewer numbers of each row's depth. */
+INLINE void multiply_some(const struct nl_cpu_block *b, const char *a, const char *panel,
+                          int64_t rows, int64_t deep, struct room *room)
+{
+    const int64_t lda = b->turned ? b->lda : 2 * b->lda, pairs = (deep + 1) / 2;
+    const bool lower = rows > SIDE, whole = deep == DEEP;
+    if (whole && !b->turned) {
+        multiply(a, lda, panel, lower);
+        return;
+    }
+    if (!whole) memset(room, 0, sizeof *room);
+    if (!whole) memcpy(room->panel, panel, (size_t)(pairs * PANEL_LINE));
+    if (b->turned)
+        turn((const uint32_t *)(const void *)a, lda, rows, pairs, room->a);
+    else
+        copy(a, lda, rows, 4 * pairs, room->a);
+    WRITTEN();
+    multiply((const char *)room->a, LINE, whole ? panel : (const char *)room->panel, lower);
+    WRITTEN();
+}
+
+INLINE void add_products(const struct nl_cpu_block *b, int64_t row, int64_t rows)
+{
+    const int64_t one[] = {0}, *const runs = b->runs ? b->runs : one;
+    const int64_t n_runs = b->runs ? b->n_runs : 1;
+    const int64_t step = b->turned ? 2 * b->lda : 2, down = b->turned ? 4 : 2 * b->lda;
+    const char *panel = b->panel;
+    struct room room;
+    for (int64_t run = 0; run < n_runs; run++) {
+        const char *const a = (const char *)b->a + 2 * runs[run] + row * down;
+        for (int64_t d = 0, deep; d < b->depth; d += deep) {
+            deep = b->depth - d < DEEP ? b->depth - d : DEEP;
+            multiply_some(b, a + d * step, panel, rows, deep, &room);
+            panel += (deep + 1) / 2 * PANEL_LINE;
+        }
+    }
+}
+
+/* Sums through memory, [ROWS, PANEL]. */
+INLINE void take_sums(float *to, bool lower)
+{
+    _tile_stored(0, to, PANEL_LINE);
+    _tile_stored(1, to + SIDE, PANEL_LINE);
+    if (!lower) return;
+    _tile_stored(2, to + SIDE * PANEL, PANEL_LINE);
+    _tile_stored(3, to + SIDE * PANEL + SIDE, PANEL_LINE);
+}
+
+static AVX512 void some_rows(const struct nl_cpu_block *b, struct lanes on, int64_t row,
+                             int64_t rows, struct tally *tally)
+{
+    _Alignas(NL_ALIGN) float sums[ROWS * PANEL];
+    const struct after after = after_of(b, on);
+    foresee(b, row, (int)rows);
+    lay_out(rows);
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+    add_products(b, row, rows);
+    take_sums(sums, rows > SIDE);
+    for (int64_t i = 0; i < rows; i++) {
+        struct sums sum;
+        start_row(b, on, row + i, 0, 1, &sum);
+        sum.left = _mm512_add_ps(sum.left, _mm512_load_ps(sums + i * PANEL));
+        sum.right = _mm512_add_ps(sum.right, _mm512_load_ps(sums + i * PANEL + lanes));
+        finish_row(b, on, row + i, 0, 1, &sum, &after, tally);
+    }
+}
+
+static int64_t rows_of(int64_t left)
+{
+    return left < ROWS ? left : ROWS;
+}
+
+#include "backends/cpu/kernel_512_run.h"
+
+/* Leaves no tiles behind, which others lay out in their way and the system would have to save. */
+static AVX512 void run_and_release(const struct nl_cpu_block *b)
+{
+    run(b);
+    _tile_release();
+}
+
+/* The system gives tiles to those who ask. */
+static bool may_use_tiles(void)
+{
+    enum { ASK_FOR_STATE = 0x1023, TILE_DATA = 18, BF16 = 1 << 22, TILES = 1 << 24 };
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return false;
+    if ((d & (BF16 | TILES)) != (BF16 | TILES) || !nl_cpu_kernel_avx512bf16()) return false;
+    return syscall(SYS_arch_prctl, ASK_FOR_STATE, TILE_DATA) == 0;
+}
+
+const struct nl_cpu_kernel *nl_cpu_kernel_amx(void)
+{
+    enum { UNKNOWN, NO, YES };
+    static _Atomic int known = UNKNOWN;
+    static const struct nl_cpu_kernel kernel = {.name = "amx",
+                                                .type = NL_BF16,
+                                                .step = 2,
+                                                .rows = ROWS,
+                                                .panel = PANEL,
+                                                .run = run_and_release};
+    if (known == UNKNOWN) known = may_use_tiles() ? YES : NO;
+    return known == YES ? &kernel : NULL;
+}
