@@ -32,6 +32,7 @@ static void measure(struct lines *l, const struct nl_op_desc *desc)
     l->runs_t = l->copies ? conv->kernel[1] : 1;
     l->run = (l->copies ? conv->kernel[2] : 1) * conv->channels;
     l->deep = nl_cpu_kernel_depth(l->kernel, l->run);
+    if (l->copies) l->deep = nl_cpu_parts(l->run, l->kernel->deep) * l->kernel->deep;
     l->height = (conv->out_dim[2] - 1) * conv->stride[1] + conv->kernel[1];
     l->pitch = nl_cpu_parts(columns * conv->channels + l->deep - l->run, ALIGN) * ALIGN;
     l->picture = l->copies ? l->height * l->pitch : desc->in[0].stride[1];
@@ -94,7 +95,7 @@ static bool can(const struct nl_backend *be, const struct nl_op_desc *desc, nl_r
     if (!kernel) return nl_decline(why, "the processor has neither AVX2 nor AVX-512");
     if (!nl_cpu_conv_can(be, desc, why) || !fits(desc, why)) return false;
     if (kernel->type != desc->in[0].type || desc->out[0].type != kernel->type)
-        return nl_decline(why, "the processor has no fast AVX512-BF16");
+        return nl_decline(why, "the processor multiplies f32 faster");
     if (desc->in[1].dim[2] * desc->in[1].dim[3] == 1 && desc->in[0].dim[4] % kernel->step)
         return nl_decline(why, "channels are no whole steps");
     return true;
@@ -114,7 +115,7 @@ static nl_status prepare(struct nl_backend *be, const struct nl_op_desc *desc, v
     NL_TRY(nl_calloc(1, sizeof *l, &l));
     *prepared = l;
     describe(desc, l);
-    NL_TRY(nl_cpu_conv_packed_bytes(l->kernel, &desc->in[1], l->run, &need->packed));
+    NL_TRY(nl_cpu_conv_packed_bytes(l->kernel, &desc->in[1], l->run, l->deep, &need->packed));
     need->workspace = copy_bytes(l);
     return nl_cpu_conv_moments_need(desc, l->lines * l->pieces, need);
 }
@@ -124,7 +125,7 @@ static nl_status pack(struct nl_backend *be, const void *prepared, const struct 
 {
     const struct lines *l = prepared;
     (void)desc;
-    nl_cpu_conv_pack(be, l->kernel, &args->in[1], l->run, packed);
+    nl_cpu_conv_pack(be, l->kernel, &args->in[1], l->run, l->deep, packed);
     return NL_OK;
 }
 

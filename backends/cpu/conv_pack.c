@@ -10,17 +10,17 @@ struct packing {
     const struct nl_cpu_kernel *kernel;
     const float *from;
     void *to;
-    int64_t filters, depth, run;
+    int64_t filters, depth, run, deep;
 };
 
 enum { SIDE = NL_CPU_TURN };
 
-/* `steps` steps of 16 filters, from the first of them on; `there` filters exist. A step is a float or a
- * pair of BF16. */
+/* `steps` steps of 16 filters, `n` numbers and zeros, from the first filter on; `there` filters exist.
+ * A step is a float or a pair of BF16. */
 static void pack_square(const struct packing *p, const float *from, int64_t there, int64_t n,
-                        uint32_t *to)
+                        int64_t steps, uint32_t *to)
 {
-    const int64_t panel = p->kernel->panel, steps = nl_cpu_parts(n, p->kernel->step);
+    const int64_t panel = p->kernel->panel;
     const struct nl_cpu_vector *vector = nl_cpu_vector();
     uint32_t rows[SIDE * SIDE] = {0};
     for (int64_t k = 0; k < nl_cpu_least(there, SIDE); k++)
@@ -31,24 +31,23 @@ static void pack_square(const struct packing *p, const float *from, int64_t ther
     nl_cpu_turn_words(rows, SIDE * sizeof *rows, SIDE, steps, panel, to);
 }
 
-/* One run of one panel, made up to whole steps. */
+/* One run of one panel, made up to p->deep. */
 static void pack_run(const struct packing *p, const float *from, int64_t there, uint32_t *to)
 {
-    const int64_t panel = p->kernel->panel, most = SIDE * p->kernel->step;
+    const int64_t panel = p->kernel->panel, step = p->kernel->step, most = SIDE * step;
     for (int64_t d = 0; d < p->run; d += most, to += SIDE * panel)
         for (int64_t k = 0; k < panel; k += SIDE)
             pack_square(p, from + k * p->depth + d, there - k, nl_cpu_least(most, p->run - d),
-                        to + k);
+                        nl_cpu_least(most, p->deep - d) / step, to + k);
 }
 
 static void pack_panel(const void *job, int64_t number, void *scratch)
 {
     const struct packing *p = job;
     const int64_t panel = p->kernel->panel, first = number * panel, there = p->filters - first;
-    const int64_t deep = nl_cpu_kernel_depth(p->kernel, p->run);
-    int64_t at = first * (p->depth / p->run) * deep;
+    int64_t at = first * (p->depth / p->run) * p->deep;
     (void)scratch;
-    for (int64_t d = 0; d < p->depth; d += p->run, at += panel * deep) {
+    for (int64_t d = 0; d < p->depth; d += p->run, at += panel * p->deep) {
         char *const to = (char *)p->to + at * (int64_t)nl_type_size(p->kernel->type);
         pack_run(p, p->from + first * p->depth + d, there, (uint32_t *)(void *)to);
     }
@@ -60,22 +59,22 @@ static int64_t panels(const struct nl_cpu_kernel *kernel, const nl_tensor *w)
 }
 
 nl_status nl_cpu_conv_packed_bytes(const struct nl_cpu_kernel *kernel, const nl_tensor *w,
-                                   int64_t run, size_t *bytes)
+                                   int64_t run, int64_t deep, size_t *bytes)
 {
     const int64_t runs = nl_tensor_count(w) / w->dim[0] / run;
-    NL_TRY(nl_size_mul((size_t)(panels(kernel, w) * kernel->panel),
-                       (size_t)(runs * nl_cpu_kernel_depth(kernel, run)), bytes));
+    NL_TRY(nl_size_mul((size_t)(panels(kernel, w) * kernel->panel), (size_t)(runs * deep), bytes));
     return nl_size_mul(*bytes, nl_type_size(kernel->type), bytes);
 }
 
 void nl_cpu_conv_pack(const struct nl_backend *be, const struct nl_cpu_kernel *kernel,
-                      const nl_tensor *w, int64_t run, void *packed)
+                      const nl_tensor *w, int64_t run, int64_t deep, void *packed)
 {
     const struct packing job = {.kernel = kernel,
                                 .from = w->data,
                                 .to = packed,
                                 .filters = w->dim[0],
                                 .depth = nl_tensor_count(w) / w->dim[0],
-                                .run = run};
+                                .run = run,
+                                .deep = deep};
     nl_cpu_for_tiles(be, panels(kernel, w), pack_panel, &job, NULL, 0);
 }

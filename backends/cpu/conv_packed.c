@@ -33,7 +33,8 @@ static nl_status prepare_for(struct nl_backend *be, const struct nl_op_desc *des
     NL_TRY(nl_calloc(1, sizeof *conv, &conv));
     *prepared = conv;
     nl_cpu_conv_plan(desc, &wish, conv);
-    NL_TRY(nl_cpu_conv_packed_bytes(kernel, &desc->in[1], conv->depth, &need->packed));
+    NL_TRY(nl_cpu_conv_packed_bytes(kernel, &desc->in[1], conv->depth,
+                                    nl_cpu_kernel_depth(kernel, conv->depth), &need->packed));
     NL_TRY(nl_cpu_slices(be, slice_of(conv), &need->workspace));
     return nl_cpu_conv_moments_need(desc, conv->row_tiles, need);
 }
@@ -188,9 +189,10 @@ void nl_cpu_conv_packed_run(struct nl_backend *be, const struct nl_cpu_conv *con
                                 const struct nl_op_desc *desc, const struct nl_args *args,         \
                                 void *packed)                                                      \
     {                                                                                              \
+        const int64_t depth = ((const struct nl_cpu_conv *)prepared)->depth;                       \
         (void)desc;                                                                                \
-        nl_cpu_conv_pack(be, kernel_of(), &args->in[1],                                            \
-                         ((const struct nl_cpu_conv *)prepared)->depth, packed);                   \
+        nl_cpu_conv_pack(be, kernel_of(), &args->in[1], depth,                                     \
+                         nl_cpu_kernel_depth(kernel_of(), depth), packed);                         \
         return NL_OK;                                                                              \
     }                                                                                              \
     static nl_status run_##set(struct nl_backend *be, const void *prepared,                        \

@@ -105,6 +105,8 @@ static bool pays(const struct winograd *w, nl_reason *why)
 static bool can(const struct nl_backend *be, const struct nl_op_desc *desc, nl_reason *why)
 {
     if (!nl_cpu_kernel_best()) return nl_decline(why, "the processor has neither AVX2 nor AVX-512");
+    if (desc->in[0].type == NL_BF16 && nl_cpu_kernel_amx())
+        return nl_decline(why, "AMX takes all products in less time");
     if (!nl_cpu_conv_can(be, desc, why) || !fits(desc, why)) return false;
     const struct winograd w = winograd_of(desc);
     return pays(&w, why);

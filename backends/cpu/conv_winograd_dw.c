@@ -18,7 +18,8 @@ enum {
     PLACES = NL_WINOGRAD_PLACES,
     LANES = NL_WINOGRAD_LANES,
     LINE = 16, /* floats between places, so that they do not share cache sets */
-    TAPS = 9
+    TAPS = 9,
+    GATHERED = 128 /* channels up to which AMX waits for what it multiplies to be gathered */
 };
 
 struct winograd {
@@ -95,6 +96,8 @@ static bool pays(const struct winograd *w, nl_reason *why)
 static bool can(const struct nl_backend *be, const struct nl_op_desc *desc, nl_reason *why)
 {
     if (!nl_cpu_kernel_best()) return nl_decline(why, "the processor has neither AVX2 nor AVX-512");
+    if (desc->in[0].type == NL_BF16 && desc->in[0].dim[4] > GATHERED && nl_cpu_kernel_amx())
+        return nl_decline(why, "AMX takes all products in less time");
     if (!nl_cpu_can_half(be, desc, why) || !fits(desc, why)) return false;
     const struct winograd w = winograd_of(desc);
     return pays(&w, why);

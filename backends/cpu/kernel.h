@@ -34,6 +34,7 @@ struct nl_cpu_kernel {
     const char *name; /* "avx512", "avx2", "avx512bf16", "amx" */
     nl_type type;     /* of what it multiplies: F32 or BF16 */
     int step;         /* depth is taken so many at a time, which lie side by side in a panel */
+    int deep;         /* less depth than a multiple of that costs as much */
     int rows, panel;  /* what registers hold at a time */
     void (*run)(const struct nl_cpu_block *block);
 };

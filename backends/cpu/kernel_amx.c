@@ -174,6 +174,7 @@ const struct nl_cpu_kernel *nl_cpu_kernel_amx(void)
     static const struct nl_cpu_kernel kernel = {.name = "amx",
                                                 .type = NL_BF16,
                                                 .step = 2,
+                                                .deep = DEEP,
                                                 .rows = ROWS,
                                                 .panel = PANEL,
                                                 .run = run_and_release};

@@ -255,7 +255,12 @@ static AVX2 void run(const struct nl_cpu_block *b)
 
 const struct nl_cpu_kernel *nl_cpu_kernel_avx2(void)
 {
-    static const struct nl_cpu_kernel kernel = {
-        .name = "avx2", .type = NL_F32, .step = 1, .rows = ROWS, .panel = 16, .run = run};
+    static const struct nl_cpu_kernel kernel = {.name = "avx2",
+                                                .type = NL_F32,
+                                                .step = 1,
+                                                .deep = 1,
+                                                .rows = ROWS,
+                                                .panel = 16,
+                                                .run = run};
     return nl_cpu_has_avx2() ? &kernel : NULL;
 }

@@ -105,7 +105,12 @@ INLINE void finish_row(const struct nl_cpu_block *b, struct lanes on, int64_t ro
 
 const struct nl_cpu_kernel *nl_cpu_kernel_avx512(void)
 {
-    static const struct nl_cpu_kernel kernel = {
-        .name = "avx512", .type = NL_F32, .step = 1, .rows = ROWS, .panel = 32, .run = run};
+    static const struct nl_cpu_kernel kernel = {.name = "avx512",
+                                                .type = NL_F32,
+                                                .step = 1,
+                                                .deep = 1,
+                                                .rows = ROWS,
+                                                .panel = 32,
+                                                .run = run};
     return __builtin_cpu_supports("avx512f") ? &kernel : NULL;
 }

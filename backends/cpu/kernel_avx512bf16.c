@@ -77,8 +77,13 @@ INLINE void add_products(const struct nl_cpu_block *b, int64_t row, int rows, st
 
 const struct nl_cpu_kernel *nl_cpu_kernel_avx512bf16(void)
 {
-    static const struct nl_cpu_kernel kernel = {
-        .name = "avx512bf16", .type = NL_BF16, .step = 2, .rows = ROWS, .panel = 32, .run = run};
+    static const struct nl_cpu_kernel kernel = {.name = "avx512bf16",
+                                                .type = NL_BF16,
+                                                .step = 2,
+                                                .deep = 2,
+                                                .rows = ROWS,
+                                                .panel = 32,
+                                                .run = run};
     return __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512bw") &&
                    __builtin_cpu_supports("avx512vl")
                ? &kernel

@@ -29,10 +29,22 @@ static bool is_faster(const struct nl_op_desc *desc, nl_reason *why)
     return nl_decline(why, "dx of narrow pictures in bf16 is as fast on cpu");
 }
 
+/* On AMX the library is ahead but where a stride leaves holes in dx and where pictures are narrow. */
+static bool is_faster_on_amx(const struct nl_op_desc *desc, nl_reason *why)
+{
+    enum { NARROW = 7 };
+    const int *stride = desc->attr.conv.stride;
+    if (desc->op == NL_OP_CONV_DX && stride[0] * stride[1] * stride[2] > 1)
+        return nl_decline(why, "dx with strides is faster on cpu");
+    if (desc->op == NL_OP_CONV && nl_onednn_y(desc)->dim[3] <= NARROW)
+        return nl_decline(why, "y of narrow pictures is faster on cpu");
+    return true;
+}
+
 static bool is_wanted(const struct nl_backend *be, const struct nl_op_desc *desc, nl_reason *why)
 {
     const nl_type type = nl_onednn_x(desc)->type;
-    if (nl_onednn_on_amx(be, type)) return true;
+    if (nl_onednn_on_amx(be, type)) return is_faster_on_amx(desc, why);
     return nl_onednn_half_pays(be, type, why) && is_faster(desc, why);
 }
 
