@@ -127,7 +127,7 @@ static AVX512 void some_rows(const struct nl_cpu_block *b, struct lanes on, int6
     _Alignas(NL_ALIGN) float sums[ROWS * PANEL];
     const struct after after = after_of(b, on);
     foresee(b, row, (int)rows);
-    lay_out(rows);
+    if (row == 0 || rows < ROWS) lay_out(rows);
     _tile_zero(0);
     _tile_zero(1);
     _tile_zero(2);
