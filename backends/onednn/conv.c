@@ -29,11 +29,17 @@ static bool is_faster(const struct nl_op_desc *desc, nl_reason *why)
     return nl_decline(why, "dx of narrow pictures in bf16 is as fast on cpu");
 }
 
-/* On AMX the library is ahead but where a stride leaves holes in dx and where pictures are narrow. */
+/* On AMX the library is ahead but where a stride leaves holes in dx, where pictures are narrow, and where
+ * the cpu backend reads windows as they lie. */
 static bool is_faster_on_amx(const struct nl_op_desc *desc, nl_reason *why)
 {
-    enum { NARROW = 7 };
+    enum { NARROW = 7, FEW_CHANNELS = 16 };
+    const nl_tensor *w = nl_onednn_w(desc);
     const int *stride = desc->attr.conv.stride;
+    if (desc->op == NL_OP_CONV && w->dim[4] < FEW_CHANNELS)
+        return nl_decline(why, "windows of few channels are read faster on cpu");
+    if (desc->op == NL_OP_CONV && w->dim[1] > 1)
+        return nl_decline(why, "taps in time are read faster on cpu");
     if (desc->op == NL_OP_CONV_DX && stride[0] * stride[1] * stride[2] > 1)
         return nl_decline(why, "dx with strides is faster on cpu");
     if (desc->op == NL_OP_CONV && nl_onednn_y(desc)->dim[3] <= NARROW)

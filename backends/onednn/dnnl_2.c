@@ -1,5 +1,7 @@
 #include "backends/onednn/dnnl.h"
 
+#include <string.h>
+
 /* Version 2: memory descriptions are values, and an operation is described before its primitive. */
 
 struct layouts {
@@ -54,6 +56,32 @@ static dnnl_status_t finish_conv(const struct nl_dnnl_conv *conv, const struct l
     return st;
 }
 
+/* Up to 2.6 what multiplies windows by AMX tile by tile reads past the end of a table while it writes
+ * its code; the library's next choice is as fast. */
+static bool reads_past_its_end(const_dnnl_primitive_desc_t desc)
+{
+    return strncmp(nl_dnnl_name(desc), "brgconv:avx512_core_amx", 23) == 0;
+}
+
+/* The library's first choice that is sound. */
+static dnnl_status_t choose(const dnnl_convolution_desc_t *op, dnnl_primitive_attr_t attr,
+                            dnnl_engine_t engine, dnnl_primitive_desc_t *out)
+{
+    dnnl_primitive_desc_iterator_t choices = NULL;
+    dnnl_status_t st = dnnl_primitive_desc_iterator_create(&choices, op, attr, engine, NULL);
+    while (st == dnnl_success) {
+        *out = dnnl_primitive_desc_iterator_fetch(choices);
+        if (!*out) st = dnnl_out_of_memory;
+        if (!*out || !reads_past_its_end(*out)) break;
+        dnnl_primitive_desc_destroy(*out);
+        *out = NULL;
+        st = dnnl_primitive_desc_iterator_next(choices);
+        if (st == dnnl_iterator_ends) st = dnnl_unimplemented;
+    }
+    if (choices) dnnl_primitive_desc_iterator_destroy(choices);
+    return st;
+}
+
 nl_status nl_dnnl_conv_desc(const struct nl_dnnl *dnnl, const struct nl_dnnl_conv *conv,
                             dnnl_primitive_desc_t *out)
 {
@@ -68,7 +96,7 @@ nl_status nl_dnnl_conv_desc(const struct nl_dnnl *dnnl, const struct nl_dnnl_con
     if (st == dnnl_success) st = finish_conv(conv, &l, ops);
     if (st == dnnl_success) st = attributes(ops, &attr);
     if (st == dnnl_success) st = describe(conv, &l, &op);
-    if (st == dnnl_success) st = dnnl_primitive_desc_create(out, &op, attr, dnnl->engine, NULL);
+    if (st == dnnl_success) st = choose(&op, attr, dnnl->engine, out);
     if (attr) dnnl_primitive_attr_destroy(attr);
     if (ops) dnnl_post_ops_destroy(ops);
     nl_dnnl_set_threads(before);
@@ -145,7 +173,7 @@ nl_status nl_dnnl_product_desc(const struct nl_dnnl *dnnl, const struct nl_dnnl_
         st = dnnl_post_ops_append_eltwise(ops, 1, dnnl_eltwise_linear, product->scale, 0);
     if (st == dnnl_success) st = attributes(ops, &attr);
     if (st == dnnl_success) st = describe_product(product, &op);
-    if (st == dnnl_success) st = dnnl_primitive_desc_create(out, &op, attr, dnnl->engine, NULL);
+    if (st == dnnl_success) st = choose(&op, attr, dnnl->engine, out);
     if (attr) dnnl_primitive_attr_destroy(attr);
     if (ops) dnnl_post_ops_destroy(ops);
     nl_dnnl_set_threads(before);
