@@ -173,7 +173,7 @@ nl_status nl_dnnl_product_desc(const struct nl_dnnl *dnnl, const struct nl_dnnl_
         st = dnnl_post_ops_append_eltwise(ops, 1, dnnl_eltwise_linear, product->scale, 0);
     if (st == dnnl_success) st = attributes(ops, &attr);
     if (st == dnnl_success) st = describe_product(product, &op);
-    if (st == dnnl_success) st = choose(&op, attr, dnnl->engine, out);
+    if (st == dnnl_success) st = dnnl_primitive_desc_create(out, &op, attr, dnnl->engine, NULL);
     if (attr) dnnl_primitive_attr_destroy(attr);
     if (ops) dnnl_post_ops_destroy(ops);
     nl_dnnl_set_threads(before);
