@@ -34,6 +34,11 @@
 #define GAPS     "a tensor is not dense"
 #define FAR      "windows reach far beyond x"
 #define IN_TIME  "taps in time with a stride in bf16"
+#define AMX_FEW     "windows of few channels are read faster on cpu"
+#define AMX_TIME    "taps in time are read faster on cpu"
+#define AMX_NARROW  "y of narrow pictures is faster on cpu"
+#define AMX_HOLES   "dx with strides is faster on cpu"
+#define AMX_ONE_TAP "one tap is faster on cpu"
 
 static const struct {
     struct op_case op;
@@ -44,12 +49,12 @@ static const struct {
       .desc = {CONV(1, 2, 2, 0, 3, 3, true),
                {DENSE5(1, 2, 30, 31, 3), DENSE5(64, 1, 7, 7, 3), VECTOR(64)},
                {DENSE5(1, 2, 15, 16, 64)}}},
-     "onednn", NULL, NULL, NULL},
+     "onednn", NULL, NULL, AMX_FEW},
     {{.name = "the first layer of I3D",
       .desc = {CONV(1, 2, 2, 2, 3, 3, false),
                {DENSE5(1, 5, 16, 15, 3), DENSE5(32, 5, 7, 7, 3)},
                {DENSE5(1, 5, 8, 8, 32)}}},
-     "onednn", NULL, NULL, NULL},
+     "onednn", NULL, NULL, AMX_FEW},
     {{.name = "1x3x3",
       .desc = {CONV(1, 1, 1, 0, 1, 1, true),
                {DENSE5(2, 2, 28, 28, 64), DENSE5(64, 1, 3, 3, 64), VECTOR(64)},
@@ -59,12 +64,12 @@ static const struct {
       .desc = {CONV(1, 2, 2, 0, 1, 1, false),
                {DENSE5(1, 3, 7, 9, 100), DENSE5(130, 1, 3, 3, 100), VECTOR(130)},
                {DENSE5(1, 3, 4, 5, 130)}}},
-     "onednn", NULL, NULL, NULL},
+     "onednn", NULL, NULL, AMX_NARROW},
     {{.name = "3x1x1",
       .desc = {CONV(1, 1, 1, 1, 0, 0, true),
                {DENSE5(2, 4, 7, 7, 96), DENSE5(40, 3, 1, 1, 96), VECTOR(40)},
                {DENSE5(2, 4, 7, 7, 40)}}},
-     "onednn", NULL, NULL, NULL},
+     "onednn", NULL, NULL, AMX_TIME},
     {{.name = "1x1x1",
       .desc = {CONV(1, 1, 1, 0, 0, 0, true),
                {DENSE5(1, 4, 14, 14, 256), DENSE5(64, 1, 1, 1, 256), VECTOR(64)},
@@ -74,7 +79,7 @@ static const struct {
       .desc = {CONV(1, 2, 2, 0, 0, 0, false),
                {DENSE5(1, 1, 8, 8, 64), DENSE5(64, 1, 1, 1, 64)},
                {DENSE5(1, 1, 4, 4, 64)}}},
-     "onednn", ONE_TAP, ONE_TAP, NULL},
+     "onednn", ONE_TAP, ONE_TAP, AMX_NARROW},
     {{.name = "a slice of channels",
       .desc = {CONV(1, 1, 1, 0, 1, 1, false),
                {ROWS5(1, 1, 8, 8, 64, 70), DENSE5(64, 1, 3, 3, 64)},
@@ -102,7 +107,7 @@ static const struct {
       .desc = {CONV_DX(2, 1, 2, 13, 15),
                {DENSE5(2, 2, 7, 8, 64), DENSE5(64, 1, 3, 3, 40)},
                {DENSE5(2, 2, 13, 15, 40)}}},
-     "onednn", NULL, NARROW, NULL},
+     "onednn", NULL, NARROW, AMX_HOLES},
     {{.name = "dx of 3x1x1",
       .desc = {NL_OP_CONV_DX,
                {.conv = {.stride = {1, 1, 1}, .pad = {1, 0, 0}, .extent = {4, 8, 16}}},
@@ -123,7 +128,7 @@ static const struct {
       .desc = {CONV_DX(2, 0, 2, 14, 14),
                {DENSE5(2, 2, 7, 7, 64), DENSE5(64, 1, 1, 1, 128)},
                {DENSE5(2, 2, 14, 14, 128)}}},
-     "onednn", ONE_TAP, NULL, NULL},
+     "onednn", ONE_TAP, NULL, AMX_HOLES},
     {{.name = "dx with a residual",
       .desc = {CONV_DX(1, 1, 1, 16, 16),
                {DENSE5(1, 1, 16, 16, 64),
@@ -136,7 +141,7 @@ static const struct {
       .desc = {CONV_DW(2, 0, 3, 1, 7, false),
                {DENSE5(2, 2, 33, 31, 3), DENSE5(2, 2, 17, 16, 64)},
                {DENSE5(64, 1, 7, 7, 3), VECTOR(64)}}},
-     "onednn", NULL, NULL, NULL},
+     "onednn", NULL, NULL, STRIDES},
     {{.name = "dw of 1x3x3, parts of pictures and of filters",
       .desc = {CONV_DW(1, 0, 1, 1, 3, true),
                {DENSE5(2, 3, 25, 24, 48), DENSE5(2, 3, 25, 24, 160)},
@@ -161,12 +166,12 @@ static const struct {
       .desc = {CONV_DW(2, 0, 1, 1, 3, true),
                {DENSE5(1, 3, 25, 24, 32), DENSE5(1, 3, 13, 12, 128)},
                {DENSE5(128, 1, 3, 3, 32)}}},
-     "onednn", STRIDES, STRIDES, NULL},
+     "onednn", STRIDES, STRIDES, STRIDES},
     {{.name = "dw of 3x3x3",
       .desc = {CONV_DW(1, 1, 1, 3, 3, true),
                {DENSE5(3, 3, 12, 14, 32), DENSE5(3, 3, 12, 14, 128)},
                {DENSE5(128, 3, 3, 3, 32)}}},
-     "onednn", STRIDES, STRIDES, NULL},
+     "onednn", STRIDES, STRIDES, STRIDES},
     {{.name = "windows larger than x",
       .desc = {CONV(1, 1, 1, 0, 3, 3, false),
                {DENSE5(1, 2, 1, 4, 5), DENSE5(2, 1, 7, 7, 5)},
@@ -192,7 +197,7 @@ static const struct {
       .desc = {CONV_DW(2, 0, 0, 1, 1, true),
                {DENSE5(2, 1, 14, 14, 64), DENSE5(2, 1, 7, 7, 128)},
                {DENSE5(128, 1, 1, 1, 64), VECTOR(128)}}},
-     "onednn", ONE_TAP, ONE_TAP, NULL},
+     "onednn", ONE_TAP, ONE_TAP, AMX_ONE_TAP},
     {{.name = "dw of 1x3x3 as a product",
       .desc = {CONV_DW(1, 0, 1, 1, 3, true),
                {DENSE5(1, 3, 25, 24, 32), DENSE5(1, 3, 25, 24, 128)},
