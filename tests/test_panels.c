@@ -31,7 +31,7 @@ struct filled {
 
 static void fill(struct filled *m)
 {
-    for (int64_t i = 0; i < MOST * LD; i++) {
+    for (int64_t i = 0; i < (int64_t)MOST * LD; i++) {
         m->f32[i] = number(i / LD, i % LD);
         m->bf16[i] = nl_float_to_bf16(m->f32[i]);
     }

@@ -112,11 +112,11 @@ START_TEST(a_residual_layer_needs_two_activations)
     struct nl_plan_cost cost;
     open_net(&n, "cpu", false);
     ck_assert_int_eq(nl_plan_measure(n.g, &n.be, &n.y, 1, &cost), NL_OK);
-    ck_assert_uint_le(cost.arena, (1 + 2) * COUNT * sizeof(float));
+    ck_assert_uint_le(cost.arena, sizeof(float) * (1 + 2) * COUNT);
     close_net(&n);
     open_net(&n, "cpu", true);
     ck_assert_int_eq(nl_plan_measure(n.g, &n.be, &n.y, 1, &cost), NL_OK);
-    ck_assert_uint_le(cost.arena, (1 + 3) * COUNT * sizeof(float));
+    ck_assert_uint_le(cost.arena, sizeof(float) * (1 + 3) * COUNT);
     close_net(&n);
 }
 END_TEST

@@ -59,7 +59,8 @@ static void build(struct net *n, nl_type storage)
     ck_assert_int_eq(nl_layer_cast(n->g, "in", storage, n->x, &h), NL_OK);
     h = relu(n, "a_relu", conv(n, "a", h, CHANNELS, 1, 3));
     n->middle = h;
-    h = conv(n, "b", relu(n, "c_relu", conv(n, "c", h, 2 * CHANNELS, 1, 1)), CHANNELS, 1, 3);
+    h = conv(n, "b", relu(n, "c_relu", conv(n, "c", h, INT64_C(2) * CHANNELS, 1, 1)), CHANNELS, 1,
+             3);
     ck_assert_int_eq(
         nl_graph_append(n->g, NL_OP_ADD, "sum", NULL, (nl_value[]){h, n->middle}, 2, &h), NL_OK);
     h = pool(n, "pool", relu(n, "sum_relu", h), 1);
@@ -80,7 +81,7 @@ static void run(const char *backend, int threads, nl_type storage, bool middle, 
     struct nl_backend be;
     struct nl_plan *plan = NULL;
     struct nl_rng rng;
-    const int64_t count = FRAMES * SIDE * SIDE * CHANNELS;
+    const int64_t count = INT64_C(1) * FRAMES * SIDE * SIDE * CHANNELS;
     float *x = NULL;
     build(&n, storage);
     ck_assert_int_eq(nl_backend_open(backend, threads, &be), NL_OK);

@@ -117,7 +117,8 @@ static void back(const struct nl_cpu_winograd *winograd, const struct tile *t, f
     for (int i = 0; i < 16; i++) rows[i] = t->y[i];
     winograd->gradient(rows, false, dy, WIDE, WIDE);
     for (int i = 0; i < PLACES * WIDE; i++) x[i] *= dy[i];
-    for (int c = 0; c < WIDE; c += NL_WINOGRAD_LANES) winograd->taps(x + c, WIDE, taps + c * 9);
+    for (int c = 0; c < WIDE; c += NL_WINOGRAD_LANES)
+        winograd->taps(x + c, WIDE, taps + (ptrdiff_t)c * 9);
 }
 
 START_TEST(a_gradient_of_a_filter_is_what_inputs_and_gradients_give_directly)

@@ -63,8 +63,8 @@ static void describe(const struct nl_op_desc *desc, struct lines *l)
         l->in[i] = x->dim[i];
         l->out[i] = dy->dim[i];
     }
-    l->run = l->kernel_dim[2] * l->channels;
-    l->depth = l->kernel_dim[0] * l->kernel_dim[1] * l->run;
+    l->run = (int64_t)l->kernel_dim[2] * l->channels;
+    l->depth = l->run * l->kernel_dim[0] * l->kernel_dim[1];
     l->step = l->stride[2] * l->channels;
     l->deep = nl_cpu_kernel_depth(l->kernel, l->out[3]);
     cut(l);

@@ -34,7 +34,7 @@ static void pack_square(const struct packing *p, const float *from, int64_t ther
 /* One run of one panel, made up to p->deep. */
 static void pack_run(const struct packing *p, const float *from, int64_t there, uint32_t *to)
 {
-    const int64_t panel = p->kernel->panel, step = p->kernel->step, most = SIDE * step;
+    const int64_t panel = p->kernel->panel, step = p->kernel->step, most = step * SIDE;
     for (int64_t d = 0; d < p->run; d += most, to += SIDE * panel)
         for (int64_t k = 0; k < panel; k += SIDE)
             pack_square(p, from + k * p->depth + d, there - k, nl_cpu_least(most, p->run - d),

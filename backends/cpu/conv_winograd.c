@@ -3,6 +3,7 @@
 #include "backends/cpu/winograd_tiles.h"
 #include "src/core/memory.h"
 
+#include <assert.h>
 #include <string.h>
 
 /* 1x3x3 convolutions of stride 1, and their gradients with respect to x, which are convolutions of dy
@@ -229,6 +230,7 @@ static void transform_part(const struct run_of *r, int64_t first, int64_t from, 
         end.first = begin;
         memset(end.sum, 0, (size_t)(2 * n) * sizeof *end.sum);
     }
+    assert(from < to); /* or no part would be asked for */
     for (int64_t i = from; i < to; i++) {
         end.begins = end.sum && i == from;
         transform_out(r, first, i, block, end);

@@ -117,8 +117,8 @@ INLINE void take_sums(float *to, bool lower)
     _tile_stored(0, to, PANEL_LINE);
     _tile_stored(1, to + SIDE, PANEL_LINE);
     if (!lower) return;
-    _tile_stored(2, to + SIDE * PANEL, PANEL_LINE);
-    _tile_stored(3, to + SIDE * PANEL + SIDE, PANEL_LINE);
+    _tile_stored(2, to + panel_width * SIDE, PANEL_LINE);
+    _tile_stored(3, to + panel_width * SIDE + SIDE, PANEL_LINE);
 }
 
 static AVX512 void some_rows(const struct nl_cpu_block *b, struct lanes on, int64_t row,

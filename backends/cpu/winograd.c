@@ -214,7 +214,7 @@ BODY gradient_body(const void *const *rows, bool half, float *to, int64_t step, 
 {
     for (int64_t k = 0; k < filters; k += LANES) {
         vec y[OUT * IN], t[OUT * IN], m[IN * IN];
-        for (int64_t i = 0; i < OUT * OUT; i++)
+        for (int i = 0; i < OUT * OUT; i++)
             get_as(&y[IN * (i / OUT) + i % OUT], element(rows[i], half, k), half);
         for (int64_t i = 0; i < OUT; i++) gradient_line(y + IN * i, t + IN * i, 1);
         for (int64_t i = 0; i < IN; i++) gradient_line(t + i, m + i, IN);

@@ -85,7 +85,7 @@ bool nl_onednn_is_sound(const struct nl_op_desc *desc, nl_reason *why)
     const nl_tensor *x = nl_onednn_x(desc), *w = nl_onednn_w(desc);
     const int *stride = desc->attr.conv.stride, *pad = desc->attr.conv.pad;
     for (int i = 0; i < 3; i++)
-        if (w->dim[i + 1] > x->dim[i + 1] || 2 * pad[i] > w->dim[i + 1])
+        if (w->dim[i + 1] > x->dim[i + 1] || INT64_C(2) * pad[i] > w->dim[i + 1])
             return nl_decline(why, "windows reach far beyond x");
     if (desc->op == NL_OP_CONV_DW && x->type == NL_BF16 && w->dim[1] > 1 && stride[0] > 1)
         return nl_decline(why, "taps in time with a stride in bf16");
