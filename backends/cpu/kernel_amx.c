@@ -1,4 +1,5 @@
 #include "backends/cpu/kernel.h"
+#include "backends/cpu/processor.h"
 #include "backends/cpu/vector.h"
 
 #include <cpuid.h>
@@ -157,8 +158,7 @@ static AVX512 void run_and_release(const struct nl_cpu_block *b)
     _tile_release();
 }
 
-/* The system gives tiles to those who ask. */
-static bool may_use_tiles(void)
+static bool ask_for_tiles(void)
 {
     enum { ASK_FOR_STATE = 0x1023, TILE_DATA = 18, BF16 = 1 << 22, TILES = 1 << 24 };
     unsigned a = 0, b = 0, c = 0, d = 0;
@@ -167,10 +167,16 @@ static bool may_use_tiles(void)
     return syscall(SYS_arch_prctl, ASK_FOR_STATE, TILE_DATA) == 0;
 }
 
-const struct nl_cpu_kernel *nl_cpu_kernel_amx(void)
+bool nl_cpu_has_amx(void)
 {
     enum { UNKNOWN, NO, YES };
     static _Atomic int known = UNKNOWN;
+    if (known == UNKNOWN) known = ask_for_tiles() ? YES : NO;
+    return known == YES;
+}
+
+const struct nl_cpu_kernel *nl_cpu_kernel_amx(void)
+{
     static const struct nl_cpu_kernel kernel = {.name = "amx",
                                                 .type = NL_BF16,
                                                 .step = 2,
@@ -178,6 +184,5 @@ const struct nl_cpu_kernel *nl_cpu_kernel_amx(void)
                                                 .rows = ROWS,
                                                 .panel = PANEL,
                                                 .run = run_and_release};
-    if (known == UNKNOWN) known = may_use_tiles() ? YES : NO;
-    return known == YES ? &kernel : NULL;
+    return nl_cpu_has_amx() ? &kernel : NULL;
 }

@@ -31,7 +31,7 @@ bool nl_onednn_half_pays(const struct nl_backend *be, nl_type type, nl_reason *w
  * are with taps in time and a stride there (2.6.3). */
 bool nl_onednn_is_sound(const struct nl_op_desc *desc, nl_reason *why);
 
-/* True where BF16 runs on AMX, which nothing of the cpu backend uses. */
+/* True where the library multiplies BF16 by AMX. */
 bool nl_onednn_on_amx(const struct nl_backend *be, nl_type type);
 
 /* The library serves every shape, some by plain loops, some by a copy of all windows. Its SSE

@@ -1,5 +1,7 @@
 #include "src/app/peak_loops.h"
 
+#include "backends/cpu/processor.h"
+
 #include <immintrin.h>
 
 /* Twelve sums: two multiply-adds a cycle, four or five cycles each, want eight to ten. They begin
@@ -7,6 +9,7 @@
 #define AVX2       __attribute__((target("avx2,fma")))
 #define AVX512     __attribute__((target("avx512f")))
 #define AVX512BF16 __attribute__((target("avx512f,avx512bf16")))
+#define AMX        __attribute__((target("amx-tile,amx-bf16")))
 
 static AVX512 float run_avx512(int64_t steps)
 {
@@ -53,6 +56,39 @@ static AVX512BF16 float run_avx512bf16(int64_t steps)
         s11 = _mm512_dpbf16_ps(s11, a, b);
     }
     return _mm512_reduce_add_ps(s0 + s1 + s2 + s3 + s4 + s5 + s6 + s7 + s8 + s9 + s10 + s11);
+}
+
+/* Four tiles of sums, as registers hold with two of each side. */
+static AMX float run_amx(int64_t steps)
+{
+    enum { TILES = 8, SIDE = 16, BYTES = 64 };
+    struct {
+        uint8_t palette, start, reserved[14];
+        uint16_t bytes[16];
+        uint8_t rows[16];
+    } layout = {.palette = 1};
+    static const float zeros[SIDE * SIDE];
+    float sums[SIDE * SIDE];
+    for (int i = 0; i < TILES; i++) {
+        layout.bytes[i] = BYTES;
+        layout.rows[i] = SIDE;
+    }
+    _tile_loadconfig(&layout);
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+    _tile_loadd(4, zeros, BYTES);
+    _tile_loadd(5, zeros, BYTES);
+    for (int64_t i = 0; i < steps / SIDE; i++) {
+        _tile_dpbf16ps(0, 4, 5);
+        _tile_dpbf16ps(1, 4, 5);
+        _tile_dpbf16ps(2, 4, 5);
+        _tile_dpbf16ps(3, 4, 5);
+    }
+    _tile_stored(0, sums, BYTES);
+    _tile_release();
+    return sums[0];
 }
 
 static AVX2 float run_avx2(int64_t steps)
@@ -113,7 +149,9 @@ const struct nl_peak_loop *nl_peak_loop_f32(void)
 
 const struct nl_peak_loop *nl_peak_loop_bf16(void)
 {
-    static const struct nl_peak_loop avx512 = {"avx512bf16", 12.0 * 32 * 2, run_avx512bf16};
+    static const struct nl_peak_loop avx512 = {"avx512bf16", 12.0 * 32 * 2, run_avx512bf16},
+                                     amx = {"amx", 4.0 * 16 * 32 * 2, run_amx};
+    if (nl_cpu_has_amx()) return &amx;
     return __builtin_cpu_supports("avx512bf16") ? &avx512 : NULL;
 }
 
