@@ -8,7 +8,8 @@
  * frame and a run the channels of a tap. Else it is a line of outputs, a run the taps of one line of
  * the kernel, and x is copied first with zeros around each frame. Taps beside the clip in t are left
  * out. Meant for few channels, where windows cost more to gather than to multiply, and for taps in t.
- * A run is made up to whole steps by what follows it, which meets zeros of the filters. */
+ * A run is made up to whole steps, on AMX to a whole tile, by what follows it, which meets zeros of the
+ * filters: so Inf and NaN of x may come into outputs beside those whose windows hold them. */
 enum { MOST_RUNS = 64, MOST_ROWS = 112, NEAR = 3 << 17, TILES = 16, SHORT = 32, ALIGN = 32 };
 
 struct lines {
@@ -78,6 +79,8 @@ static bool fits(const struct nl_op_desc *desc, nl_reason *why)
     if (w->dim[1] * w->dim[2] * w->dim[3] == 1) return nl_decline(why, "one tap needs no lines");
     if (w->dim[1] * (copies ? w->dim[2] : 1) > MOST_RUNS)
         return nl_decline(why, "more than %d runs", MOST_RUNS);
+    if (copies && (pad[1] >= w->dim[2] || pad[2] >= w->dim[3]))
+        return nl_decline(why, "windows that lie beside x");
     if (copies && w->dim[3] * w->dim[4] > SHORT)
         return nl_decline(why, "runs of more than %d are gathered as fast", SHORT);
     if (!copies && (stride[1] != 1 || stride[2] != 1 || pad[1] != 0 || pad[2] != 0))
@@ -95,7 +98,7 @@ static bool can(const struct nl_backend *be, const struct nl_op_desc *desc, nl_r
     if (!kernel) return nl_decline(why, "the processor has neither AVX2 nor AVX-512");
     if (!nl_cpu_conv_can(be, desc, why) || !fits(desc, why)) return false;
     if (kernel->type != desc->in[0].type || desc->out[0].type != kernel->type)
-        return nl_decline(why, "the processor multiplies f32 faster");
+        return nl_decline(why, "the processor multiplies f32 faster, or y is f32");
     if (desc->in[1].dim[2] * desc->in[1].dim[3] == 1 && desc->in[0].dim[4] % kernel->step)
         return nl_decline(why, "channels are no whole steps");
     return true;

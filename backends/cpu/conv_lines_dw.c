@@ -76,6 +76,8 @@ static bool can(const struct nl_backend *be, const struct nl_op_desc *desc, nl_r
     const int *extent = desc->attr.conv.extent;
     if (!nl_cpu_kernel_best()) return nl_decline(why, "the processor has neither AVX2 nor AVX-512");
     if (extent[1] * extent[2] == 1) return nl_decline(why, "one tap needs no lines");
+    if (desc->attr.conv.pad[1] >= extent[1] || desc->attr.conv.pad[2] >= extent[2])
+        return nl_decline(why, "windows that lie beside x");
     if (extent[2] * x->dim[4] > SHORT)
         return nl_decline(why, "lines of more than %d are gathered as fast", (int)SHORT);
     if (x->stride[3] != x->dim[4]) return nl_decline(why, "the lines of x are not dense");

@@ -17,6 +17,9 @@
 /* LINE: bytes of a tile's row; PANEL_LINE: from one pair of a panel to the next, and of sums. */
 enum { SIDE = 16, ROWS = 2 * SIDE, DEEP = 2 * SIDE, LINE = 64, PANEL_LINE = 2 * LINE };
 
+/* What is written for tiles is in memory before that is loaded: compilers do not see all of its loads. */
+#define WRITTEN() __asm__ volatile("" ::: "memory")
+
 /* Tiles 0 to 3: sums, upper rows first; 4 and 5: rows; 6 and 7: filters. As the processor wants
  * it. */
 struct layout {
@@ -31,11 +34,9 @@ INLINE void lay_out(int64_t rows)
     const uint8_t low = lower ? lower : 1;
     struct layout layout = {.palette = 1, .rows = {upper, upper, low, low, upper, low, SIDE, SIDE}};
     for (int i = 0; i < 8; i++) layout.bytes[i] = LINE;
+    WRITTEN();
     _tile_loadconfig(&layout);
 }
-
-/* What is written for a tile is in memory before that is loaded: compilers do not see its loads. */
-#define WRITTEN() __asm__ volatile("" ::: "memory")
 
 /* DEEP numbers of the depth: of rows from `a` on, `lda` bytes apart, and of filters. */
 INLINE void multiply(const char *a, int64_t lda, const char *panel, bool lower)

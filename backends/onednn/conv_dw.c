@@ -101,7 +101,7 @@ static bool is_faster_on_amx(const struct nl_op_desc *desc, nl_reason *why)
 {
     const nl_tensor *w = nl_onednn_w(desc);
     const int *stride = desc->attr.conv.stride;
-    if (w->dim[1] * w->dim[2] * w->dim[3] == 1) return nl_decline(why, "one tap is faster on cpu");
+    if (w->dim[1] * w->dim[2] * w->dim[3] == 1) return nl_decline(why, "one tap is faster as a product or on cpu");
     if (w->dim[1] > 1 || stride[0] * stride[1] * stride[2] > 1)
         return nl_decline(why, "taps in time and strides are faster on cpu");
     return true;

@@ -2,6 +2,7 @@
 
 #include "backends/cpu/cpu.h"
 #include "backends/cpu/kernel.h"
+#include "backends/cpu/processor.h"
 #include "backends/onednn/shape.h"
 #include "src/core/memory.h"
 
@@ -21,7 +22,7 @@ static nl_status open_state(struct nl_dnnl *dnnl)
     const unsigned bf16 = dnnl_cpu_isa_avx512_core_bf16, amx = dnnl_cpu_isa_avx512_core_amx;
     dnnl->bf16 = (has & bf16) == bf16;
     dnnl->amx = (has & amx) == amx;
-    dnnl->slow_bf16 = dnnl->bf16 && !nl_cpu_kernel_half();
+    dnnl->slow_bf16 = dnnl->bf16 && !dnnl->amx && (nl_cpu_has_amx() || !nl_cpu_kernel_half());
     return nl_dnnl_status(dnnl_engine_create(&dnnl->engine, dnnl_cpu, 0), "an engine");
 }
 
@@ -38,7 +39,7 @@ static nl_status open_onednn(struct nl_backend *be)
     return st;
 }
 
-/* On AMX the library multiplies BF16 several times as fast as anything else. Elsewhere Winograd takes a
+/* On AMX the library is ahead of Winograd and lines where its rules let it serve. Elsewhere Winograd takes a
  * third of the products that the library takes, where it serves, and taps in time and the first layer
  * are read where they lie. */
 static const struct nl_impl *const conv_list[] = {&nl_onednn_conv_on_amx,     &nl_cpu_conv_lines,

@@ -77,7 +77,7 @@ bool nl_onednn_half_pays(const struct nl_backend *be, nl_type type, nl_reason *w
 {
     const struct nl_dnnl *dnnl = be->state;
     if (type != NL_BF16 || !dnnl->slow_bf16) return true;
-    return nl_decline(why, "without AMX the processor multiplies f32 faster than bf16");
+    return nl_decline(why, "without AMX the library is slower in bf16 than cpu");
 }
 
 bool nl_onednn_is_sound(const struct nl_op_desc *desc, nl_reason *why)

@@ -73,6 +73,7 @@ static AMX float run_amx(int64_t steps)
         layout.bytes[i] = BYTES;
         layout.rows[i] = SIDE;
     }
+    __asm__ volatile("" ::: "memory"); /* compilers see a part of that load alone */
     _tile_loadconfig(&layout);
     _tile_zero(0);
     _tile_zero(1);

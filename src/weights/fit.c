@@ -136,12 +136,13 @@ nl_status nl_fit_param(const struct nl_state *state, const struct nl_entry *entr
  * branches. */
 static bool floats_finite(const unsigned char *data, size_t count)
 {
-    uint32_t bits, bad = 0;
+    uint32_t bits, least = UINT32_MAX;
     for (size_t i = 0; i < count; i++) {
         memcpy(&bits, data + 4 * i, sizeof bits);
-        bad |= (bits & 0x7F800000U) == 0x7F800000U;
+        const uint32_t away = 0x7F800000U - (bits & 0x7F800000U);
+        least = away < least ? away : least;
     }
-    return !bad;
+    return least > 0;
 }
 
 nl_status nl_fit_finite(const struct nl_state *state, const struct nl_entry *entry)
