@@ -73,7 +73,8 @@ void nl_cpu_conv_packed_run(struct nl_backend *be, const struct nl_cpu_conv *con
                             const struct nl_cpu_kernel *kernel);
 
 /* Filters laid out in panels whose depth comes in runs of `run` elements, each made up to `deep` with
- * zeros: whole steps, and no block of 16 steps that run has not begun; w F32 [K,kt,kh,kw,C], run divides its depth. */
+ * zeros: whole steps, and no block of 16 steps that run has not begun; w F32 [K,kt,kh,kw,C], run
+ * divides its depth. */
 nl_status nl_cpu_conv_packed_bytes(const struct nl_cpu_kernel *kernel, const nl_tensor *w,
                                    int64_t run, int64_t deep, size_t *bytes) NL_MUST_CHECK;
 void nl_cpu_conv_pack(const struct nl_backend *be, const struct nl_cpu_kernel *kernel,

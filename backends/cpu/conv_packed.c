@@ -167,6 +167,12 @@ void nl_cpu_conv_packed_run(struct nl_backend *be, const struct nl_cpu_conv *con
                             args->out[2].data);
 }
 
+static const struct nl_cpu_kernel *pairs_of_vectors(void)
+{
+    const struct nl_cpu_kernel *half = nl_cpu_kernel_half();
+    return half == nl_cpu_kernel_avx512bf16() ? half : NULL;
+}
+
 /* One implementation for each kernel. */
 #define PACKED(set, kernel_of, lacks)                                                              \
     static bool can_##set(const struct nl_backend *be, const struct nl_op_desc *desc,              \
@@ -210,6 +216,6 @@ void nl_cpu_conv_packed_run(struct nl_backend *be, const struct nl_cpu_conv *con
                                               .drop = drop}
 
 PACKED(amx, nl_cpu_kernel_amx, "AMX");
-PACKED(avx512bf16, nl_cpu_kernel_half, "fast AVX512-BF16");
+PACKED(avx512bf16, pairs_of_vectors, "fast AVX512-BF16");
 PACKED(avx512, nl_cpu_kernel_avx512, "AVX-512");
 PACKED(avx2, nl_cpu_kernel_avx2, "AVX2 with FMA");

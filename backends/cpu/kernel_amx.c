@@ -1,5 +1,6 @@
+#include "backends/cpu/amx.h"
 #include "backends/cpu/kernel.h"
-#include "backends/cpu/processor.h"
+
 #include "backends/cpu/vector.h"
 
 #include <cpuid.h>
@@ -15,26 +16,24 @@
 #include "backends/cpu/kernel_512_half.h"
 
 /* LINE: bytes of a tile's row; PANEL_LINE: from one pair of a panel to the next, and of sums. */
-enum { SIDE = 16, ROWS = 2 * SIDE, DEEP = 2 * SIDE, LINE = 64, PANEL_LINE = 2 * LINE };
-
-/* What is written for tiles is in memory before that is loaded: compilers do not see all of its loads. */
-#define WRITTEN() __asm__ volatile("" ::: "memory")
-
-/* Tiles 0 to 3: sums, upper rows first; 4 and 5: rows; 6 and 7: filters. As the processor wants
- * it. */
-struct layout {
-    uint8_t palette, start, reserved[14];
-    uint16_t bytes[16];
-    uint8_t rows[16];
+enum {
+    SIDE = NL_CPU_TILE_ROWS,
+    ROWS = 2 * SIDE,
+    DEEP = 2 * SIDE,
+    LINE = NL_CPU_TILE_BYTES,
+    PANEL_LINE = 2 * LINE
 };
 
+/* Tiles 0 to 3: sums, upper rows first; 4 and 5: rows; 6 and 7: filters. A tile has a row at
+ * least, used or not. */
 INLINE void lay_out(int64_t rows)
 {
     const uint8_t upper = (uint8_t)(rows < SIDE ? rows : SIDE), lower = (uint8_t)(rows - upper);
     const uint8_t low = lower ? lower : 1;
-    struct layout layout = {.palette = 1, .rows = {upper, upper, low, low, upper, low, SIDE, SIDE}};
-    for (int i = 0; i < 8; i++) layout.bytes[i] = LINE;
-    WRITTEN();
+    struct nl_cpu_tiles layout = {.palette = 1,
+                                  .rows = {upper, upper, low, low, upper, low, SIDE, SIDE}};
+    for (int i = 0; i < NL_CPU_TILES; i++) layout.bytes[i] = LINE;
+    NL_CPU_WRITTEN();
     _tile_loadconfig(&layout);
 }
 
@@ -91,9 +90,9 @@ INLINE void multiply_some(const struct nl_cpu_block *b, const char *a, const cha
         turn((const uint32_t *)(const void *)a, lda, rows, pairs, room->a);
     else
         copy(a, lda, rows, 4 * pairs, room->a);
-    WRITTEN();
+    NL_CPU_WRITTEN();
     multiply((const char *)room->a, LINE, whole ? panel : (const char *)room->panel, lower);
-    WRITTEN();
+    NL_CPU_WRITTEN();
 }
 
 INLINE void add_products(const struct nl_cpu_block *b, int64_t row, int64_t rows)
@@ -123,6 +122,7 @@ INLINE void take_sums(float *to, bool lower)
     _tile_stored(3, to + panel_width * SIDE + SIDE, PANEL_LINE);
 }
 
+/* The first rows lay the tiles out for all, but the last, where those are fewer. */
 static AVX512 void some_rows(const struct nl_cpu_block *b, struct lanes on, int64_t row,
                              int64_t rows, struct tally *tally)
 {

@@ -16,7 +16,4 @@ static inline bool nl_cpu_has_avx512(void)
            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw");
 }
 
-/* AMX with BF16, which the system gives to the process that asks, as this does. */
-bool nl_cpu_has_amx(void);
-
 #endif

@@ -56,8 +56,8 @@ static dnnl_status_t finish_conv(const struct nl_dnnl_conv *conv, const struct l
     return st;
 }
 
-/* Up to 2.6 what multiplies windows by AMX tile by tile reads past the end of a table while it writes
- * its code; the library's next choice is as fast. */
+/* What 2.6.3 multiplies windows by AMX with, by choice, reads past the end of a table while it writes
+ * its code. */
 static bool reads_past_its_end(const_dnnl_primitive_desc_t desc)
 {
     return strncmp(nl_dnnl_name(desc), "brgconv:avx512_core_amx", 23) == 0;

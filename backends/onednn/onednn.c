@@ -1,8 +1,8 @@
 #include "backends/onednn/onednn.h"
 
+#include "backends/cpu/amx.h"
 #include "backends/cpu/cpu.h"
 #include "backends/cpu/kernel.h"
-#include "backends/cpu/processor.h"
 #include "backends/onednn/shape.h"
 #include "src/core/memory.h"
 
@@ -39,9 +39,9 @@ static nl_status open_onednn(struct nl_backend *be)
     return st;
 }
 
-/* On AMX the library is ahead of Winograd and lines where its rules let it serve. Elsewhere Winograd takes a
- * third of the products that the library takes, where it serves, and taps in time and the first layer
- * are read where they lie. */
+/* On AMX the library is ahead where its rules let it serve. Elsewhere Winograd takes a third of the
+ * products that the library takes, where it serves, and taps in time and the first layer are read
+ * where they lie. */
 static const struct nl_impl *const conv_list[] = {&nl_onednn_conv_on_amx,     &nl_cpu_conv_lines,
                                                   &nl_cpu_conv_winograd,      &nl_onednn_conv,
                                                   &nl_onednn_conv_on_request, NULL};

@@ -1,6 +1,6 @@
 #include "src/app/peak_loops.h"
 
-#include "backends/cpu/processor.h"
+#include "backends/cpu/amx.h"
 
 #include <immintrin.h>
 
@@ -61,19 +61,15 @@ static AVX512BF16 float run_avx512bf16(int64_t steps)
 /* Four tiles of sums, as registers hold with two of each side. */
 static AMX float run_amx(int64_t steps)
 {
-    enum { TILES = 8, SIDE = 16, BYTES = 64 };
-    struct {
-        uint8_t palette, start, reserved[14];
-        uint16_t bytes[16];
-        uint8_t rows[16];
-    } layout = {.palette = 1};
+    enum { SIDE = NL_CPU_TILE_ROWS, BYTES = NL_CPU_TILE_BYTES };
+    struct nl_cpu_tiles layout = {.palette = 1};
     static const float zeros[SIDE * SIDE];
     float sums[SIDE * SIDE];
-    for (int i = 0; i < TILES; i++) {
+    for (int i = 0; i < NL_CPU_TILES; i++) {
         layout.bytes[i] = BYTES;
         layout.rows[i] = SIDE;
     }
-    __asm__ volatile("" ::: "memory"); /* compilers see a part of that load alone */
+    NL_CPU_WRITTEN();
     _tile_loadconfig(&layout);
     _tile_zero(0);
     _tile_zero(1);

@@ -136,13 +136,12 @@ nl_status nl_fit_param(const struct nl_state *state, const struct nl_entry *entr
  * branches. */
 static bool floats_finite(const unsigned char *data, size_t count)
 {
-    uint32_t bits, least = UINT32_MAX;
+    uint32_t bits, bad = 0;
     for (size_t i = 0; i < count; i++) {
         memcpy(&bits, data + 4 * i, sizeof bits);
-        const uint32_t away = 0x7F800000U - (bits & 0x7F800000U);
-        least = away < least ? away : least;
+        bad |= (bits & 0x7F800000U) == 0x7F800000U;
     }
-    return least > 0;
+    return !bad;
 }
 
 nl_status nl_fit_finite(const struct nl_state *state, const struct nl_entry *entry)
