@@ -244,7 +244,7 @@ static const struct {
 };
 /* clang-format on */
 
-/* What the backend is taken to run on, whatever the processor is; its BF16 is fast. */
+/* What the backend is taken to run on, whatever the processor is; its F32 and BF16 are fast. */
 enum part { F32, BF16, AMX, N_PARTS };
 
 static nl_type type_of(enum part part)
@@ -257,7 +257,7 @@ static struct nl_backend opened(enum part part, int threads)
     struct nl_backend be;
     ck_assert_msg(nl_backend_open("onednn", threads, &be) == NL_OK, "%s", nl_error());
     ((struct nl_dnnl *)be.state)->amx = part == AMX;
-    ((struct nl_dnnl *)be.state)->slow_bf16 = false;
+    ((struct nl_dnnl *)be.state)->slow_f32 = ((struct nl_dnnl *)be.state)->slow_bf16 = false;
     return be;
 }
 
@@ -323,20 +323,33 @@ START_TEST(bf16_is_declined_where_the_processor_does_not_multiply_it)
 }
 END_TEST
 
-START_TEST(bf16_is_left_to_cpu_where_f32_is_faster)
+/* What is served where the library is fast is left to cpu where it is slow, but for products. */
+static void left_to_cpu(enum part part, int i, const char *reason)
 {
     nl_reason fast, slow;
-    struct nl_backend be = opened(BF16, 2);
-    asked(&be, _i, BF16, &fast);
-    ((struct nl_dnnl *)be.state)->slow_bf16 = true;
-    asked(&be, _i, BF16, &slow);
-    if (cases[_i].op.desc.op == NL_OP_PRODUCT)
+    struct nl_backend be = opened(part, 2);
+    struct nl_dnnl *dnnl = be.state;
+    asked(&be, i, part, &fast);
+    *(part == F32 ? &dnnl->slow_f32 : &dnnl->slow_bf16) = true;
+    asked(&be, i, part, &slow);
+    if (cases[i].op.desc.op == NL_OP_PRODUCT)
         ck_assert_str_eq(slow.text, fast.text);
     else if (!*fast.text)
-        ck_assert_str_eq(slow.text, "without AMX the library is slower in bf16 than cpu");
+        ck_assert_str_eq(slow.text, reason);
     else
         ck_assert(*slow.text);
     nl_backend_close(&be);
+}
+
+START_TEST(bf16_is_left_to_cpu_where_f32_is_faster)
+{
+    left_to_cpu(BF16, _i, "without AMX the library is slower in bf16 than cpu");
+}
+END_TEST
+
+START_TEST(f32_is_left_to_cpu_where_that_has_amx)
+{
+    left_to_cpu(F32, _i, "f32 is multiplied faster by AMX on cpu");
 }
 END_TEST
 
@@ -423,6 +436,7 @@ int main(void)
     tcase_add_loop_test(tc, each_case_is_served_or_declined_with_its_reason, 0, n);
     tcase_add_loop_test(tc, bf16_is_declined_where_the_processor_does_not_multiply_it, 0, n);
     tcase_add_loop_test(tc, bf16_is_left_to_cpu_where_f32_is_faster, 0, n);
+    tcase_add_loop_test(tc, f32_is_left_to_cpu_where_that_has_amx, 0, n);
     tcase_add_loop_test(tc, each_case_agrees_with_ref, 0, n);
     tcase_add_loop_test(tc, any_number_of_threads_gives_the_same_bits, 0, n);
     suite_add_tcase(suite, tc);

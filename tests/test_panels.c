@@ -1,8 +1,10 @@
 /* Panels hold what their kernel multiplies with, where it looks for it, and zeros beside. */
 #include "backends/cpu/panels.h"
+#include "backends/cpu/thirds.h"
 #include "src/tensor/half.h"
 
 #include <check.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -109,12 +111,60 @@ START_TEST(panels_of_bf16_hold_pairs_and_zeros)
 }
 END_TEST
 
+/* A number of F32 is the sum of its thirds, exactly. */
+static double third_sum(const uint16_t *step, int64_t d, int64_t c)
+{
+    enum { THIRD = NL_CPU_THIRDS_TILE, HALF = NL_CPU_THIRDS_TILE / 2, LINE = 32 };
+    double sum = 0;
+    for (int third = 0; third < 3; third++)
+        sum += (double)nl_bf16_to_float(
+            step[third * THIRD + c / 16 * HALF + d / 2 * LINE + c % 16 * 2 + d % 2]);
+    return sum;
+}
+
+static float precise(int64_t row, int64_t column)
+{
+    const double scale[] = {1, 1e-20, 1e30, -3e-5};
+    return (float)(sin((double)(row * 71 + column)) * scale[(row + column) % 4]);
+}
+
+START_TEST(panels_of_thirds_hold_all_of_a_number)
+{
+    const struct nl_cpu_kernel *kernel = nl_cpu_kernel_amx_x3();
+    const int64_t columns = sizes[_i].columns, depth = sizes[_i].depth;
+    static float from[MOST * LD];
+    static _Alignas(64) float panels[(MOST + 32) * (MOST + 32) * 3 / 2];
+    if (!kernel) {
+        if (_i == 0) puts("skip: the processor has no AMX");
+        return;
+    }
+    const int64_t deep = nl_cpu_kernel_depth(kernel, depth);
+    for (int64_t i = 0; i < (int64_t)MOST * LD; i++) from[i] = precise(i / LD, i % LD);
+    for (int turned = 0; turned < 2; turned++) {
+        memset(panels, 0xff, sizeof panels);
+        if (turned)
+            nl_cpu_turn_panels(kernel, from, LD, columns, depth, 1, panels);
+        else
+            nl_cpu_lay_panels(kernel, from, LD, depth, columns, panels);
+        for (int64_t d = 0; d < nl_cpu_kernel_whole(kernel, depth); d++)
+            for (int64_t c = 0; c < nl_cpu_panel_elements(kernel, depth, columns) / deep; c++) {
+                const float *step = panels + c / 32 * 32 * deep + d / 32 * NL_CPU_THIRDS_STEP / 4;
+                const bool there = d < depth && c < columns;
+                const float want = turned ? precise(c, d) : precise(d, c);
+                ck_assert_double_eq(third_sum((const void *)step, d % 32, c % 32),
+                                    there ? (double)want : 0);
+            }
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("panels");
     TCase *tc = tcase_create("every kernel");
     tcase_add_loop_test(tc, panels_of_f32_hold_the_matrix_and_zeros, 0, (int)NL_COUNT(sizes));
     tcase_add_loop_test(tc, panels_of_bf16_hold_pairs_and_zeros, 0, (int)NL_COUNT(sizes));
+    tcase_add_loop_test(tc, panels_of_thirds_hold_all_of_a_number, 0, (int)NL_COUNT(sizes));
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -27,7 +27,7 @@ static void cut(const struct nl_cpu_conv_wish *wish, struct nl_cpu_conv *conv)
     /* Whole taps, or any run of channels where there is only one tap and no padding. */
     const bool point = conv->depth == conv->channels && conv->inside;
     const bool odd = conv->channels % conv->step != 0;
-    const int64_t unit = point ? 16 : conv->channels * (odd ? conv->step : 1);
+    const int64_t unit = point ? 32 : conv->channels * (odd ? conv->step : 1);
     conv->chunk = nl_cpu_least(share(conv->depth, wish->most_chunk, unit), conv->depth);
 }
 
@@ -220,7 +220,7 @@ static bool streams(const struct nl_cpu_conv *conv, const struct nl_cpu_kernel *
     enum { SMALL = 1 << 18 };
     const int64_t size = block->half ? 2 : 4;
     return !conv->near && conv->rows * conv->filters * size > SMALL &&
-           block->columns == kernel->panel && block->ldy * size % NL_ALIGN == 0 &&
+           block->columns % kernel->panel == 0 && block->ldy * size % NL_ALIGN == 0 &&
            (uintptr_t)block->y % NL_ALIGN == 0;
 }
 

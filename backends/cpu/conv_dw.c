@@ -7,12 +7,13 @@
 #include <string.h>
 
 /* The gradient of a convolution with respect to its filters: dw[k, d] += sum over positions m of
- * dy[m, k] x[m, d], d running over taps and channels. Positions are cut into parts, whose sums are
- * added in order; a part is done a strip at a time: one side is laid out in panels, each of which
- * meets all of the other. Panels are made of the side with fewer columns, and where x has to be
- * gathered of dy. The other side is laid out too: densely, since rows a power of two apart share a few
- * sets of a cache, and of BF16 as pairs of positions, or widened. */
-enum { STRIP = 256, DEPTH = 256, ROWS = 256, LEAST = 512, TILES = 16, LINE = 64 };
+ * dy[m, k] x[m, d], d running over taps and channels. Positions are cut into parts, whose sums
+ * are added in order; a part is done a strip at a time: one side is laid out in panels, each of
+ * which meets all of the other. Panels are made of the side with fewer columns, of thirds of the
+ * other, since rows are dearer to split than panels, and where x has to be gathered of dy. The
+ * other side is laid out too: densely, since rows a power of two apart share a few sets of a
+ * cache, and of BF16 as pairs of positions, or widened. */
+enum { STRIP = 256, DEPTH = 256, WIDE = 512, ROWS = 256, LEAST = 512, TILES = 16, LINE = 64 };
 
 struct sums {
     const struct nl_cpu_kernel *kernel;
@@ -27,12 +28,15 @@ struct sums {
 static void cut(struct sums *s)
 {
     const struct nl_cpu_conv *conv = &s->conv;
-    s->swapped = !conv->direct || conv->filters < conv->depth;
+    s->swapped =
+        !conv->direct || (nl_cpu_panels_of_thirds(s->kernel) ? conv->filters > conv->depth
+                                                             : conv->filters < conv->depth);
     s->rows = s->swapped ? conv->depth : conv->filters;
     s->columns = s->swapped ? conv->filters : conv->depth;
     s->tile_rows = conv->direct ? nl_cpu_parts(s->rows, nl_cpu_parts(s->rows, ROWS)) : conv->chunk;
     s->row_tiles = nl_cpu_parts(s->rows, s->tile_rows);
-    s->tile_columns = nl_cpu_parts(s->columns, nl_cpu_parts(s->columns, DEPTH));
+    const int64_t most = nl_cpu_panels_of_thirds(s->kernel) ? WIDE : DEPTH;
+    s->tile_columns = nl_cpu_parts(s->columns, nl_cpu_parts(s->columns, most));
     s->tile_columns = nl_cpu_parts(s->tile_columns, s->kernel->panel) * s->kernel->panel;
     s->column_tiles = nl_cpu_parts(s->columns, s->tile_columns);
     s->parts = nl_cpu_least(nl_cpu_parts(conv->rows, LEAST),
@@ -131,7 +135,7 @@ static void lay_rows(const struct sums *s, struct strip *t)
     const struct nl_cpu_vector *vector = nl_cpu_vector();
     const int64_t n = t->n_rows, ld = t->lda;
     const void *const a = t->a;
-    if (s->type == NL_F32 && !s->conv.direct) return;
+    if (s->type == NL_F32 && (!s->conv.direct || nl_cpu_panels_of_thirds(s->kernel))) return;
     t->a = t->side;
     t->lda = n;
     if (s->kernel->type == NL_F32) {
@@ -201,16 +205,18 @@ static void run_strip(const struct job *j, struct strip *t)
     const int64_t panel = s->kernel->panel, deep = nl_cpu_kernel_depth(s->kernel, t->rows);
     const int64_t size = (int64_t)nl_type_size(s->kernel->type);
     prepare_strip(j, t);
-    for (int64_t c = 0; c < t->n_columns; c += panel) {
+    for (int64_t c = 0, n; c < t->n_columns; c += n) {
         float *const y = t->y + c;
-        foresee_next(j, t, c);
+        n = nl_cpu_panels_of_thirds(s->kernel) ? t->n_columns : panel;
+        for (int64_t i = c; i < c + n; i += panel) foresee_next(j, t, i);
         s->kernel->run(&(struct nl_cpu_block){.rows = t->n_rows,
-                                              .columns = nl_cpu_least(panel, t->n_columns - c),
+                                              .columns = nl_cpu_least(n, t->n_columns - c),
                                               .depth = t->rows,
                                               .a = t->a,
                                               .lda = t->lda,
                                               .turned = true,
                                               .panel = (char *)t->panels + c * deep * size,
+                                              .ld_panel = panel * deep,
                                               .sums = t->first ? NULL : y,
                                               .ld_sums = s->columns,
                                               .y = y,

@@ -1,5 +1,6 @@
 #include "backends/cpu/conv.h"
 #include "backends/cpu/panels.h"
+#include "backends/cpu/thirds.h"
 #include "backends/cpu/vector.h"
 #include "src/core/memory.h"
 #include "src/tensor/half.h"
@@ -121,6 +122,14 @@ static bool can(const struct nl_backend *be, const struct nl_op_desc *desc, nl_r
     return nl_cpu_can_half(be, desc, why);
 }
 
+/* Thirds are packed from filters that lie side by side, so many at a time. */
+static const struct nl_cpu_kernel *kernel_for(const struct nl_op_desc *desc)
+{
+    const struct nl_cpu_kernel *best = nl_cpu_kernel_for(desc->in[0].type);
+    const bool odd = desc->in[1].dim[0] % best->fill != 0;
+    return nl_cpu_panels_of_thirds(best) && odd ? nl_cpu_kernel_vector() : best;
+}
+
 static nl_status prepare(struct nl_backend *be, const struct nl_op_desc *desc, void **prepared,
                          struct nl_need *need)
 {
@@ -128,7 +137,7 @@ static nl_status prepare(struct nl_backend *be, const struct nl_op_desc *desc, v
     size_t slice, packed;
     NL_TRY(nl_calloc(1, sizeof *g, &g));
     *prepared = g;
-    g->kernel = nl_cpu_kernel_for(desc->in[0].type);
+    g->kernel = kernel_for(desc);
     NL_TRY(plan_all(desc, g, &slice, &packed));
     NL_TRY(nl_size_mul(packed, nl_type_size(g->kernel->type), &need->packed));
     return nl_cpu_slices(be, slice, &need->workspace);
@@ -171,6 +180,11 @@ static void pack_tap(const struct packing *p, const float *from, int64_t width, 
                      void *panel)
 {
     const int64_t columns = p->kernel->panel;
+    if (nl_cpu_panels_of_thirds(p->kernel)) {
+        nl_cpu_thirds_of_depths(from, p->w->stride[0], width, p->w->dim[0], true,
+                                (float *)panel + nl_cpu_kernel_depth(p->kernel, depth) * columns);
+        return;
+    }
     for (int64_t k = 0; k < p->w->dim[0]; k++, depth++) {
         const float *row = from + k * p->w->stride[0];
         if (p->kernel->type == NL_F32) {
@@ -202,7 +216,7 @@ static void pack_panel(const void *job, int64_t number, void *scratch)
     char *const panel = (char *)p->to + (size_t)(first * deep) * size;
     int64_t at = 0;
     (void)scratch;
-    if (deep > depth)
+    if (nl_cpu_kernel_whole(p->kernel, depth) > depth)
         memset(panel + (size_t)((deep - 2) * columns) * size, 0, 2 * (size_t)columns * size);
     for (int t = 0; t < axis[0].taps; t++)
         for (int h = 0; h < axis[1].taps; h++)

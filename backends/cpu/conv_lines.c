@@ -32,7 +32,7 @@ static void measure(struct lines *l, const struct nl_op_desc *desc)
     const int64_t columns = (conv->out_dim[3] - 1) * conv->stride[2] + conv->kernel[2];
     l->runs_t = l->copies ? conv->kernel[1] : 1;
     l->run = (l->copies ? conv->kernel[2] : 1) * conv->channels;
-    l->deep = nl_cpu_kernel_depth(l->kernel, l->run);
+    l->deep = nl_cpu_kernel_whole(l->kernel, l->run);
     if (l->copies) l->deep = nl_cpu_parts(l->run, l->kernel->deep) * l->kernel->deep;
     l->height = (conv->out_dim[2] - 1) * conv->stride[1] + conv->kernel[1];
     l->pitch = nl_cpu_parts(columns * conv->channels + l->deep - l->run, ALIGN) * ALIGN;
@@ -99,7 +99,7 @@ static bool can(const struct nl_backend *be, const struct nl_op_desc *desc, nl_r
     if (!nl_cpu_conv_can(be, desc, why) || !fits(desc, why)) return false;
     if (kernel->type != desc->in[0].type || desc->out[0].type != kernel->type)
         return nl_decline(why, "the processor multiplies f32 faster, or y is f32");
-    if (desc->in[1].dim[2] * desc->in[1].dim[3] == 1 && desc->in[0].dim[4] % kernel->step)
+    if (desc->in[1].dim[2] * desc->in[1].dim[3] == 1 && desc->in[0].dim[4] % kernel->fill)
         return nl_decline(why, "channels are no whole steps");
     return true;
 }
@@ -199,24 +199,24 @@ static void run_tile(const void *run_of_all, int64_t number, void *scratch)
     const struct lines *l = r->l;
     const int64_t part = number / l->filter_tiles, piece = part % l->pieces * l->piece;
     const int64_t row = part / l->pieces * l->line + piece, panel = l->kernel->panel;
-    const int64_t depth = l->conv.kernel[0] * l->runs_t * l->deep;
+    const int64_t deep = nl_cpu_kernel_depth(l->kernel, l->deep);
+    const int64_t depth = l->conv.kernel[0] * l->runs_t * deep;
     const int64_t first = number % l->filter_tiles * l->filters;
     const int64_t end = nl_cpu_least(first + l->filters, l->conv.filters);
     const struct windows v = windows_of(r, row);
     (void)scratch;
-    for (int64_t c = first; c < end; c += panel) {
-        const int64_t at = c * depth + v.first * l->runs_t * l->deep * panel;
-        struct nl_cpu_block block = {.rows = nl_cpu_least(l->piece, l->line - piece),
-                                     .columns = nl_cpu_least(end - c, panel),
-                                     .depth = l->deep,
-                                     .a = v.a,
-                                     .lda = l->lda,
-                                     .runs = l->at,
-                                     .n_runs = v.taps * l->runs_t};
-        block.panel = (const char *)r->job.args->packed + at * (int64_t)nl_type_size(l->conv.cell);
-        nl_cpu_conv_end(&r->job, l->kernel, row, c, part, &block);
-        l->kernel->run(&block);
-    }
+    const int64_t at = first * depth + v.first * l->runs_t * deep * panel;
+    struct nl_cpu_block block = {.rows = nl_cpu_least(l->piece, l->line - piece),
+                                 .columns = end - first,
+                                 .depth = l->deep,
+                                 .a = v.a,
+                                 .lda = l->lda,
+                                 .runs = l->at,
+                                 .n_runs = v.taps * l->runs_t,
+                                 .ld_panel = panel * depth};
+    block.panel = (const char *)r->job.args->packed + at * (int64_t)nl_type_size(l->conv.cell);
+    nl_cpu_conv_end(&r->job, l->kernel, row, first, part, &block);
+    l->kernel->run(&block);
 }
 
 static int64_t rows_of_part(const void *job, int64_t part)

@@ -50,7 +50,8 @@ static void cut(struct lines *l)
 static void describe(const struct nl_op_desc *desc, struct lines *l)
 {
     const nl_tensor *x = &desc->in[0], *dy = &desc->in[1];
-    *l = (struct lines){.kernel = nl_cpu_kernel_for(x->type),
+    const struct nl_cpu_kernel *best = nl_cpu_kernel_for(x->type);
+    *l = (struct lines){.kernel = best->type == NL_F32 ? nl_cpu_kernel_vector() : best,
                         .type = x->type,
                         .channels = x->dim[4],
                         .filters = dy->dim[4]};

@@ -1,4 +1,6 @@
 #include "backends/cpu/conv.h"
+#include "backends/cpu/panels.h"
+#include "backends/cpu/thirds.h"
 #include "backends/cpu/turn.h"
 #include "backends/cpu/vector.h"
 #include "src/core/memory.h"
@@ -45,11 +47,16 @@ static void pack_panel(const void *job, int64_t number, void *scratch)
 {
     const struct packing *p = job;
     const int64_t panel = p->kernel->panel, first = number * panel, there = p->filters - first;
-    int64_t at = first * (p->depth / p->run) * p->deep;
+    const int64_t deep = nl_cpu_kernel_depth(p->kernel, p->deep);
+    int64_t at = first * (p->depth / p->run) * deep;
     (void)scratch;
-    for (int64_t d = 0; d < p->depth; d += p->run, at += panel * p->deep) {
+    for (int64_t d = 0; d < p->depth; d += p->run, at += panel * deep) {
         char *const to = (char *)p->to + at * (int64_t)nl_type_size(p->kernel->type);
-        pack_run(p, p->from + first * p->depth + d, there, (uint32_t *)(void *)to);
+        const float *const from = p->from + first * p->depth + d;
+        if (nl_cpu_panels_of_thirds(p->kernel))
+            nl_cpu_thirds_of_rows(from, p->depth, nl_cpu_least(panel, there), p->run, 1, true, to);
+        else
+            pack_run(p, from, there, (uint32_t *)(void *)to);
     }
 }
 
@@ -62,7 +69,8 @@ nl_status nl_cpu_conv_packed_bytes(const struct nl_cpu_kernel *kernel, const nl_
                                    int64_t run, int64_t deep, size_t *bytes)
 {
     const int64_t runs = nl_tensor_count(w) / w->dim[0] / run;
-    NL_TRY(nl_size_mul((size_t)(panels(kernel, w) * kernel->panel), (size_t)(runs * deep), bytes));
+    NL_TRY(nl_size_mul((size_t)(panels(kernel, w) * kernel->panel),
+                       (size_t)(runs * nl_cpu_kernel_depth(kernel, deep)), bytes));
     return nl_size_mul(*bytes, nl_type_size(kernel->type), bytes);
 }
 

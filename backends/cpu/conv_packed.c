@@ -1,5 +1,6 @@
 #include "backends/cpu/conv.h"
 #include "backends/cpu/kernel.h"
+#include "backends/cpu/panels.h"
 #include "src/core/memory.h"
 
 /* Convolution with kernels of our own: filters are packed once, bias, residual and ReLU are done
@@ -11,12 +12,13 @@ struct nl_cpu_conv_wish nl_cpu_conv_packed_wish(const struct nl_cpu_kernel *kern
     const int64_t rows = kernel->rows;
     return (struct nl_cpu_conv_wish){.rows = rows,
                                      .filters = kernel->panel,
-                                     .most_rows = 112 / rows * rows,
+                                     .most_rows =
+                                         (nl_cpu_panels_of_thirds(kernel) ? 64 : 112) / rows * rows,
                                      .most_chunk = 4096 / (int64_t)nl_type_size(kernel->type),
-                                     .tiles = 16,
+                                     .tiles = nl_cpu_panels_of_thirds(kernel) ? 12 : 16,
                                      .pad = 64 / (int64_t)nl_type_size(kernel->type),
                                      .cell = kernel->type,
-                                     .step = kernel->step};
+                                     .step = kernel->fill};
 }
 
 static size_t slice_of(const struct nl_cpu_conv *conv)
@@ -34,7 +36,7 @@ static nl_status prepare_for(struct nl_backend *be, const struct nl_op_desc *des
     *prepared = conv;
     nl_cpu_conv_plan(desc, &wish, conv);
     NL_TRY(nl_cpu_conv_packed_bytes(kernel, &desc->in[1], conv->depth,
-                                    nl_cpu_kernel_depth(kernel, conv->depth), &need->packed));
+                                    nl_cpu_kernel_whole(kernel, conv->depth), &need->packed));
     NL_TRY(nl_cpu_slices(be, slice_of(conv), &need->workspace));
     return nl_cpu_conv_moments_need(desc, conv->row_tiles, need);
 }
@@ -67,28 +69,29 @@ static const void *element(const void *memory, nl_type type, int64_t at)
     return (const char *)memory + at * (int64_t)nl_type_size(type);
 }
 
-/* Some rows of the tile with the panel at filter `filter` of it. */
-static void multiply(const struct tile *t, const struct chunk *chunk, int64_t row, int64_t rows,
-                     int64_t filter)
+/* Some rows of the tile with all of its filters. */
+static void multiply(const struct tile *t, const struct chunk *chunk, int64_t row, int64_t rows)
 {
     const struct nl_cpu_conv *conv = t->job->conv;
     const int64_t depth = nl_cpu_kernel_depth(t->kernel, conv->depth), panel = t->kernel->panel;
-    const int64_t column = t->filter + filter, ld = conv->tile_filters;
+    const int64_t ld = conv->tile_filters, from = nl_cpu_kernel_depth(t->kernel, chunk->from);
     const nl_type type = t->kernel->type;
-    float *const sums = t->sums + row * ld + filter;
+    float *const sums = t->sums + row * ld;
     struct nl_cpu_block block = {
         .rows = rows,
-        .columns = nl_cpu_least(t->filters - filter, panel),
+        .columns = t->filters,
         .depth = chunk->depth,
         .a = element(chunk->a, type, row * chunk->lda),
         .lda = chunk->lda,
-        .panel = element(t->job->args->packed, type, column * depth + chunk->from * panel),
+        .panel = element(t->job->args->packed, type, t->filter * depth + from * panel),
+        .ld_panel = panel * depth,
         .sums = chunk->from ? sums : NULL,
         .ld_sums = ld,
         .y = sums,
         .ldy = ld};
     if (chunk->from + chunk->depth == conv->depth && t->in_place)
-        nl_cpu_conv_end(t->job, t->kernel, t->row + row, column, t->row / conv->tile_rows, &block);
+        nl_cpu_conv_end(t->job, t->kernel, t->row + row, t->filter, t->row / conv->tile_rows,
+                        &block);
     t->kernel->run(&block);
 }
 
@@ -102,8 +105,7 @@ static void multiply_all(const struct tile *t, const struct chunk *chunk)
     const bool along = t->job->args->in[3].rank && floats <= FIT;
     const int64_t strip = along ? t->kernel->rows : t->rows;
     for (int64_t row = 0; row < t->rows; row += strip)
-        for (int64_t filter = 0; filter < t->filters; filter += t->kernel->panel)
-            multiply(t, chunk, row, nl_cpu_least(strip, t->rows - row), filter);
+        multiply(t, chunk, row, nl_cpu_least(strip, t->rows - row));
 }
 
 static void run_tile(const struct tile *t)
@@ -173,6 +175,17 @@ static const struct nl_cpu_kernel *pairs_of_vectors(void)
     return half == nl_cpu_kernel_avx512bf16() ? half : NULL;
 }
 
+/* Where there is little depth a tile's lines are mostly zeros. */
+static bool thirds_pay(const struct nl_op_desc *desc, nl_reason *why)
+{
+    enum { LEAST = 24 };
+    const nl_tensor *w = &desc->in[1];
+    if (desc->in[0].type != NL_F32)
+        return nl_decline(why, "computes f32, not %s", nl_type_name(desc->in[0].type));
+    if (w->dim[1] * w->dim[2] * w->dim[3] * w->dim[4] >= LEAST) return true;
+    return nl_decline(why, "fewer than %d products for each sum", LEAST);
+}
+
 /* One implementation for each kernel. */
 #define PACKED(set, kernel_of, lacks)                                                              \
     static bool can_##set(const struct nl_backend *be, const struct nl_op_desc *desc,              \
@@ -182,6 +195,7 @@ static const struct nl_cpu_kernel *pairs_of_vectors(void)
         if (!kernel) return nl_decline(why, "the processor has no " lacks);                        \
         if (kernel->type == NL_BF16 && desc->in[0].type != NL_BF16)                                \
             return nl_decline(why, "computes bf16, not %s", nl_type_name(desc->in[0].type));       \
+        if (nl_cpu_panels_of_thirds(kernel) && !thirds_pay(desc, why)) return false;               \
         if (desc->attr.conv.sums && kernel->type != desc->out[0].type)                             \
             return nl_decline(why, "sums are of %s only", nl_type_name(kernel->type));             \
         return nl_cpu_conv_can(be, desc, why);                                                     \
@@ -198,7 +212,7 @@ static const struct nl_cpu_kernel *pairs_of_vectors(void)
         const int64_t depth = ((const struct nl_cpu_conv *)prepared)->depth;                       \
         (void)desc;                                                                                \
         nl_cpu_conv_pack(be, kernel_of(), &args->in[1], depth,                                     \
-                         nl_cpu_kernel_depth(kernel_of(), depth), packed);                         \
+                         nl_cpu_kernel_whole(kernel_of(), depth), packed);                         \
         return NL_OK;                                                                              \
     }                                                                                              \
     static nl_status run_##set(struct nl_backend *be, const void *prepared,                        \
@@ -216,6 +230,7 @@ static const struct nl_cpu_kernel *pairs_of_vectors(void)
                                               .drop = drop}
 
 PACKED(amx, nl_cpu_kernel_amx, "AMX");
+PACKED(amx_x3, nl_cpu_kernel_amx_x3, "AMX");
 PACKED(avx512bf16, pairs_of_vectors, "fast AVX512-BF16");
 PACKED(avx512, nl_cpu_kernel_avx512, "AVX-512");
 PACKED(avx2, nl_cpu_kernel_avx2, "AVX2 with FMA");

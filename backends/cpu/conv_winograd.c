@@ -19,7 +19,8 @@ enum {
     LANES = NL_WINOGRAD_LANES,
     LINE = 16,       /* floats between places, so that they do not share cache sets */
     SMALL = 1 << 16, /* floats of y up to which the next op finds it in a cache */
-    GROUP = 4        /* tiles that are transformed at a time in a shared block */
+    GROUP = 4,       /* tiles that are transformed at a time in a shared block */
+    WIDE = 256       /* channels from which AMX is as fast on F32, and takes fewer filters */
 };
 
 struct winograd {
@@ -58,7 +59,7 @@ static struct winograd winograd_of(const struct nl_op_desc *desc)
     const nl_tensor *in = &desc->in[0], *f = &desc->in[1], *out = &desc->out[0];
     const int *pad = desc->attr.conv.pad;
     struct winograd w = {
-        .kernel = nl_cpu_kernel_best(),
+        .kernel = nl_cpu_kernel_vector(),
         .transform = nl_cpu_winograd(),
         .dx = dx,
         .half = in->type == NL_BF16,
@@ -108,6 +109,8 @@ static bool can(const struct nl_backend *be, const struct nl_op_desc *desc, nl_r
     if (!nl_cpu_kernel_best()) return nl_decline(why, "the processor has neither AVX2 nor AVX-512");
     if (desc->in[0].type == NL_BF16 && nl_cpu_kernel_amx())
         return nl_decline(why, "AMX takes all products in less time");
+    if (desc->in[0].type == NL_F32 && nl_cpu_kernel_amx_x3() && desc->in[1].dim[4] >= WIDE)
+        return nl_decline(why, "AMX takes all products of wide filters in less time");
     if (!nl_cpu_conv_can(be, desc, why) || !fits(desc, why)) return false;
     const struct winograd w = winograd_of(desc);
     return pays(&w, why);

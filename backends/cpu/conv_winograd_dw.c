@@ -51,7 +51,7 @@ static struct winograd winograd_of(const struct nl_op_desc *desc)
     const nl_tensor *x = &desc->in[0], *dy = &desc->in[1];
     const struct nl_cpu_kernel *direct = nl_cpu_kernel_for(x->type);
     const int *pad = desc->attr.conv.pad;
-    struct winograd w = {.kernel = nl_cpu_kernel_best(),
+    struct winograd w = {.kernel = nl_cpu_kernel_vector(),
                          .transform = nl_cpu_winograd(),
                          .half = x->type == NL_BF16,
                          .pairs = direct && direct->type == NL_BF16,

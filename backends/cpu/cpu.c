@@ -162,8 +162,9 @@ static const struct nl_impl *const pairwise_dx_list[] = {&nl_cpu_pairwise_dx_sor
 static const struct nl_impl *const pool_dx_list[] = {&nl_cpu_pool_dx, NULL};
 
 static const struct nl_impl *const conv_list[] = {
-    &nl_cpu_conv_lines,  &nl_cpu_conv_winograd, &nl_cpu_conv_amx,  &nl_cpu_conv_avx512bf16,
-    &nl_cpu_conv_avx512, &nl_cpu_conv_avx2,     &nl_cpu_conv_blas, NULL};
+    &nl_cpu_conv_lines,  &nl_cpu_conv_winograd,   &nl_cpu_conv_amx,
+    &nl_cpu_conv_amx_x3, &nl_cpu_conv_avx512bf16, &nl_cpu_conv_avx512,
+    &nl_cpu_conv_avx2,   &nl_cpu_conv_blas,       NULL};
 static const struct nl_impl *const conv_dx_list[] = {&nl_cpu_conv_winograd, &nl_cpu_conv_dx, NULL};
 static const struct nl_impl *const conv_dw_list[] = {
     &nl_cpu_conv_dw_lines, &nl_cpu_conv_dw_winograd, &nl_cpu_conv_dw, NULL};

@@ -39,10 +39,11 @@ extern const struct nl_impl nl_cpu_cast, nl_cpu_affine_centred, nl_cpu_affine_da
     nl_cpu_pairwise_dx_reassociated, nl_cpu_pairwise_dx, nl_cpu_pool_dx, nl_cpu_conv_dx,
     nl_cpu_conv_dw_lines, nl_cpu_conv_dw_winograd, nl_cpu_conv_dw, nl_cpu_square_sum;
 
-extern const struct nl_impl nl_cpu_conv_lines, nl_cpu_conv_amx, nl_cpu_conv_avx512bf16,
-    nl_cpu_conv_winograd, nl_cpu_conv_avx512, nl_cpu_conv_avx2, nl_cpu_conv_blas, nl_cpu_product,
-    nl_cpu_pairwise_sorted, nl_cpu_pairwise_reassociated, nl_cpu_pairwise_packed,
-    nl_cpu_pairwise_tiled, nl_cpu_pairwise_sorted_forced, nl_cpu_pairwise_reassociated_forced;
+extern const struct nl_impl nl_cpu_conv_lines, nl_cpu_conv_amx, nl_cpu_conv_amx_x3,
+    nl_cpu_conv_avx512bf16, nl_cpu_conv_winograd, nl_cpu_conv_avx512, nl_cpu_conv_avx2,
+    nl_cpu_conv_blas, nl_cpu_product, nl_cpu_pairwise_sorted, nl_cpu_pairwise_reassociated,
+    nl_cpu_pairwise_packed, nl_cpu_pairwise_tiled, nl_cpu_pairwise_sorted_forced,
+    nl_cpu_pairwise_reassociated_forced;
 
 /* The same on BF16 (widened.c). */
 extern const struct nl_impl nl_cpu_product_widened, nl_cpu_pairwise_half,

@@ -2,10 +2,16 @@
 
 #include <stddef.h>
 
-const struct nl_cpu_kernel *nl_cpu_kernel_best(void)
+const struct nl_cpu_kernel *nl_cpu_kernel_vector(void)
 {
     const struct nl_cpu_kernel *best = nl_cpu_kernel_avx512();
     return best ? best : nl_cpu_kernel_avx2();
+}
+
+const struct nl_cpu_kernel *nl_cpu_kernel_best(void)
+{
+    const struct nl_cpu_kernel *amx = nl_cpu_kernel_amx_x3();
+    return amx ? amx : nl_cpu_kernel_vector();
 }
 
 /* Vector units of Intel's multiply BF16 at half the rate of F32 (95 against 195 GFLOP/s a core, family 6

@@ -58,6 +58,11 @@ INLINE void store(const struct nl_cpu_block *b, struct lanes on, int64_t row, st
         return;
     }
     float *const y = (float *)b->y + row * b->ldy;
+    if (b->stream) {
+        _mm512_stream_ps(y, s.left);
+        _mm512_stream_ps(y + lanes, s.right);
+        return;
+    }
     _mm512_mask_storeu_ps(y, on.left, s.left);
     _mm512_mask_storeu_ps(y + lanes, on.right, s.right);
 }

@@ -13,16 +13,7 @@
  * pairs of each, as panels have them anyway. Sums go through memory to what comes after them. */
 #define AVX512                                                                                     \
     __attribute__((target("amx-tile,amx-bf16,avx512f,avx512bw,avx512vl,avx512bf16,fma,prfchw")))
-#include "backends/cpu/kernel_512_half.h"
-
-/* LINE: bytes of a tile's row; PANEL_LINE: from one pair of a panel to the next, and of sums. */
-enum {
-    SIDE = NL_CPU_TILE_ROWS,
-    ROWS = 2 * SIDE,
-    DEEP = 2 * SIDE,
-    LINE = NL_CPU_TILE_BYTES,
-    PANEL_LINE = 2 * LINE
-};
+#include "backends/cpu/kernel_amx_tiles.h"
 
 /* Tiles 0 to 3: sums, upper rows first; 4 and 5: rows; 6 and 7: filters. A tile has a row at
  * least, used or not. */
@@ -112,37 +103,17 @@ INLINE void add_products(const struct nl_cpu_block *b, int64_t row, int64_t rows
     }
 }
 
-/* Sums through memory, [ROWS, PANEL]. */
-INLINE void take_sums(float *to, bool lower)
-{
-    _tile_stored(0, to, PANEL_LINE);
-    _tile_stored(1, to + SIDE, PANEL_LINE);
-    if (!lower) return;
-    _tile_stored(2, to + panel_width * SIDE, PANEL_LINE);
-    _tile_stored(3, to + panel_width * SIDE + SIDE, PANEL_LINE);
-}
-
 /* The first rows lay the tiles out for all, but the last, where those are fewer. */
 static AVX512 void some_rows(const struct nl_cpu_block *b, struct lanes on, int64_t row,
                              int64_t rows, struct tally *tally)
 {
     _Alignas(NL_ALIGN) float sums[ROWS * PANEL];
-    const struct after after = after_of(b, on);
     foresee(b, row, (int)rows);
     if (row == 0 || rows < ROWS) lay_out(rows);
-    _tile_zero(0);
-    _tile_zero(1);
-    _tile_zero(2);
-    _tile_zero(3);
+    clear_tiles();
     add_products(b, row, rows);
-    take_sums(sums, rows > SIDE);
-    for (int64_t i = 0; i < rows; i++) {
-        struct sums sum;
-        start_row(b, on, row + i, 0, 1, &sum);
-        sum.left = _mm512_add_ps(sum.left, _mm512_load_ps(sums + i * PANEL));
-        sum.right = _mm512_add_ps(sum.right, _mm512_load_ps(sums + i * PANEL + lanes));
-        finish_row(b, on, row + i, 0, 1, &sum, &after, tally);
-    }
+    store_tiles(sums, rows > SIDE);
+    finish_sums(b, on, row, rows, sums, tally);
 }
 
 static int64_t rows_of(int64_t left)
@@ -155,7 +126,7 @@ static int64_t rows_of(int64_t left)
 /* Leaves no tiles behind, which others lay out in their way and the system would have to save. */
 static AVX512 void run_and_release(const struct nl_cpu_block *b)
 {
-    run(b);
+    run_panels(b, sizeof(uint16_t));
     _tile_release();
 }
 
@@ -181,6 +152,8 @@ const struct nl_cpu_kernel *nl_cpu_kernel_amx(void)
     static const struct nl_cpu_kernel kernel = {.name = "amx",
                                                 .type = NL_BF16,
                                                 .step = 2,
+                                                .fill = 2,
+                                                .takes = 2,
                                                 .deep = DEEP,
                                                 .rows = ROWS,
                                                 .panel = PANEL,

@@ -245,12 +245,16 @@ static AVX2 void run_with_moments(const struct nl_cpu_block *b)
     }
 }
 
+/* A panel stays in the nearest cache while all rows go by. */
 static AVX2 void run(const struct nl_cpu_block *b)
 {
-    if (b->mean)
-        run_with_moments(b);
-    else
-        all_rows(b, NULL);
+    for (int64_t c = 0; c < b->columns; c += PANEL) {
+        const struct nl_cpu_block panel = nl_cpu_block_panel(b, c, PANEL, sizeof(float));
+        if (b->mean)
+            run_with_moments(&panel);
+        else
+            all_rows(&panel, NULL);
+    }
 }
 
 const struct nl_cpu_kernel *nl_cpu_kernel_avx2(void)
@@ -258,6 +262,8 @@ const struct nl_cpu_kernel *nl_cpu_kernel_avx2(void)
     static const struct nl_cpu_kernel kernel = {.name = "avx2",
                                                 .type = NL_F32,
                                                 .step = 1,
+                                                .fill = 1,
+                                                .takes = 1,
                                                 .deep = 1,
                                                 .rows = ROWS,
                                                 .panel = 16,

@@ -103,11 +103,18 @@ INLINE void finish_row(const struct nl_cpu_block *b, struct lanes on, int64_t ro
 #include "backends/cpu/kernel_512_rows.h"
 #include "backends/cpu/kernel_512_run.h"
 
+static AVX512 void run(const struct nl_cpu_block *b)
+{
+    run_panels(b, sizeof(float));
+}
+
 const struct nl_cpu_kernel *nl_cpu_kernel_avx512(void)
 {
     static const struct nl_cpu_kernel kernel = {.name = "avx512",
                                                 .type = NL_F32,
                                                 .step = 1,
+                                                .fill = 1,
+                                                .takes = 1,
                                                 .deep = 1,
                                                 .rows = ROWS,
                                                 .panel = 32,

@@ -75,11 +75,18 @@ INLINE void add_products(const struct nl_cpu_block *b, int64_t row, int rows, st
 #include "backends/cpu/kernel_512_rows.h"
 #include "backends/cpu/kernel_512_run.h"
 
+static AVX512 void run(const struct nl_cpu_block *b)
+{
+    run_panels(b, sizeof(uint16_t));
+}
+
 const struct nl_cpu_kernel *nl_cpu_kernel_avx512bf16(void)
 {
     static const struct nl_cpu_kernel kernel = {.name = "avx512bf16",
                                                 .type = NL_BF16,
                                                 .step = 2,
+                                                .fill = 2,
+                                                .takes = 2,
                                                 .deep = 2,
                                                 .rows = ROWS,
                                                 .panel = 32,

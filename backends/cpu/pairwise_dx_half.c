@@ -214,16 +214,12 @@ struct tile {
 static void multiply(const struct pass *s, struct nl_cpu_block block, const uint16_t *panels,
                      float *y, bool add)
 {
-    const int64_t columns = block.columns, panel = s->kernel->panel;
-    const int64_t deep = nl_cpu_kernel_depth(s->kernel, block.depth);
-    for (int64_t c = 0; c < columns; c += panel) {
-        block.columns = nl_cpu_least(panel, columns - c);
-        block.panel = panels + c * deep;
-        block.y = y + c;
-        block.sums = add ? y + c : NULL;
-        block.ld_sums = block.ldy;
-        s->kernel->run(&block);
-    }
+    block.panel = panels;
+    block.ld_panel = s->kernel->panel * nl_cpu_kernel_depth(s->kernel, block.depth);
+    block.y = y;
+    block.sums = add ? y : NULL;
+    block.ld_sums = block.ldy;
+    s->kernel->run(&block);
 }
 
 /* Rows of the tile's keys or values with rows of its queries or dy. */

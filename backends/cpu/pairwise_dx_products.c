@@ -49,10 +49,10 @@ static void lay_tile(const void *job, int64_t number, void *scratch)
     float *to = dx->panels + batch * batch_floats(dx);
     (void)scratch;
     nl_cpu_turn_panels(dx->kernel, k.data + key * k.ld, k.ld, keys, dx->p.depth, dx->p.scale,
-                       to + key * dx->p.depth);
+                       to + key * nl_cpu_kernel_depth(dx->kernel, dx->p.depth));
     to += turned_keys(dx);
     nl_cpu_turn_panels(dx->kernel, v.data + key * v.ld, v.ld, keys, dx->p.width, 1,
-                       to + key * dx->p.width);
+                       to + key * nl_cpu_kernel_depth(dx->kernel, dx->p.width));
     to += turned_values(dx);
     nl_cpu_lay_panels(dx->kernel, k.data + key * k.ld, k.ld, keys, dx->p.depth,
                       to + laid_keys(dx, key));
@@ -77,15 +77,12 @@ void nl_cpu_dx_lay_queries(const struct nl_cpu_dx_tile *t)
 static void multiply(const struct nl_cpu_dx *dx, struct nl_cpu_block block, const float *panels,
                      float *y, bool add)
 {
-    const int64_t columns = block.columns, panel = dx->kernel->panel;
-    for (int64_t c = 0; c < columns; c += panel) {
-        block.columns = nl_cpu_least(panel, columns - c);
-        block.panel = panels + c * block.depth;
-        block.y = y + c;
-        block.sums = add ? block.y : NULL;
-        block.ld_sums = block.ldy;
-        dx->kernel->run(&block);
-    }
+    block.panel = panels;
+    block.ld_panel = dx->kernel->panel * nl_cpu_kernel_depth(dx->kernel, block.depth);
+    block.y = y;
+    block.sums = add ? y : NULL;
+    block.ld_sums = block.ldy;
+    dx->kernel->run(&block);
 }
 
 /* Products of rows of the tile's queries with rows of its keys. */
@@ -98,7 +95,7 @@ static void meet_keys(const struct nl_cpu_dx_tile *t, struct nl_cpu_table a, int
                                        .a = a.data,
                                        .lda = a.ld,
                                        .ldy = t->columns};
-    multiply(t->dx, block, panels + t->key * depth, y, false);
+    multiply(t->dx, block, panels + t->key * nl_cpu_kernel_depth(t->dx->kernel, depth), y, false);
 }
 
 /* Sums over the tile's queries, added to the rows of its keys. */

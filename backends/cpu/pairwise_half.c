@@ -119,16 +119,15 @@ struct tile {
 static void make_scores(const struct tile *t)
 {
     const struct pass *s = t->s;
-    const int64_t panel = s->kernel->panel;
-    for (int64_t j = 0; j < t->columns; j += panel)
-        s->kernel->run(&(struct nl_cpu_block){.rows = t->rows,
-                                              .columns = nl_cpu_least(panel, t->columns - j),
-                                              .depth = s->p.depth,
-                                              .a = t->q.data,
-                                              .lda = t->q.ld,
-                                              .panel = s->keys + (t->key + j) * s->p.depth,
-                                              .y = t->scores + j,
-                                              .ldy = s->ld});
+    s->kernel->run(&(struct nl_cpu_block){.rows = t->rows,
+                                          .columns = t->columns,
+                                          .depth = s->p.depth,
+                                          .a = t->q.data,
+                                          .lda = t->q.ld,
+                                          .panel = s->keys + t->key * s->p.depth,
+                                          .ld_panel = s->kernel->panel * s->p.depth,
+                                          .y = t->scores,
+                                          .ldy = s->ld});
 }
 
 /* Scores of row `i` become f of scores. Where it has a new largest score, what was summed before it
@@ -163,18 +162,18 @@ static void round_off(const struct tile *t, int64_t i)
 static void add_values(const struct tile *t)
 {
     const struct pass *s = t->s;
-    const int64_t panel = s->kernel->panel, deep = nl_cpu_kernel_depth(s->kernel, t->columns);
-    for (int64_t c = 0; c < s->p.width; c += panel)
-        s->kernel->run(&(struct nl_cpu_block){.rows = t->rows,
-                                              .columns = nl_cpu_least(panel, s->p.width - c),
-                                              .depth = t->columns,
-                                              .a = t->weights,
-                                              .lda = s->ld,
-                                              .panel = s->values + t->key * s->wide + c * deep,
-                                              .sums = t->key ? t->sums + c : NULL,
-                                              .ld_sums = s->wide,
-                                              .y = t->sums + c,
-                                              .ldy = s->wide});
+    s->kernel->run(&(struct nl_cpu_block){.rows = t->rows,
+                                          .columns = s->p.width,
+                                          .depth = t->columns,
+                                          .a = t->weights,
+                                          .lda = s->ld,
+                                          .panel = s->values + t->key * s->wide,
+                                          .ld_panel = s->kernel->panel *
+                                                      nl_cpu_kernel_depth(s->kernel, t->columns),
+                                          .sums = t->key ? t->sums : NULL,
+                                          .ld_sums = s->wide,
+                                          .y = t->sums,
+                                          .ldy = s->wide});
 }
 
 static void finish(const struct tile *t, int64_t i)

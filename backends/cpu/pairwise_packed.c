@@ -30,6 +30,17 @@ struct pass {
     float *top, *sum;     /* [P]: of each query so far */
 };
 
+/* Floats of a panel of keys, and of values. */
+static int64_t panel_of_keys(const struct pass *s)
+{
+    return s->kernel->panel * nl_cpu_kernel_depth(s->kernel, s->p.depth);
+}
+
+static int64_t panel_of_values(const struct pass *s)
+{
+    return s->kernel->panel * nl_cpu_kernel_depth(s->kernel, s->columns);
+}
+
 static struct pass pass_of(const struct nl_op_desc *desc, const struct nl_args *args)
 {
     struct pass s = {.p = nl_cpu_pairwise_of(desc, args), .kernel = nl_cpu_kernel_best()};
@@ -54,9 +65,8 @@ static size_t slice(const struct pass *s)
 /* Floats shared by all threads; hands them out where there is a workspace. */
 static size_t shared(struct pass *s, float *workspace)
 {
-    const size_t panel = (size_t)s->kernel->panel;
-    const size_t keys = (size_t)s->key_panels * panel * (size_t)s->p.depth;
-    const size_t values = (size_t)s->value_panels * panel * (size_t)s->most_columns;
+    const size_t keys = (size_t)nl_cpu_panel_elements(s->kernel, s->p.depth, s->most_columns);
+    const size_t values = (size_t)nl_cpu_panel_elements(s->kernel, s->most_columns, s->p.width);
     const size_t queries = nl_align_up((size_t)s->p.queries * sizeof(float)) / sizeof(float);
     if (workspace) {
         s->keys = workspace;
@@ -85,7 +95,7 @@ static void pack_keys(const struct pass *s, int64_t number)
     const int64_t first = number * s->kernel->panel;
     nl_cpu_turn_panels(s->kernel, k.data + (s->key + first) * k.ld, k.ld,
                        nl_cpu_least(s->kernel->panel, s->columns - first), s->p.depth, s->p.scale,
-                       s->keys + first * s->p.depth);
+                       s->keys + number * panel_of_keys(s));
 }
 
 static void pack_values(const struct pass *s, int64_t number)
@@ -94,7 +104,7 @@ static void pack_values(const struct pass *s, int64_t number)
     const int64_t first = number * s->kernel->panel;
     nl_cpu_lay_panels(s->kernel, v.data + s->key * v.ld + first, v.ld, s->columns,
                       nl_cpu_least(s->kernel->panel, s->p.width - first),
-                      s->values + first * s->columns);
+                      s->values + number * panel_of_values(s));
 }
 
 static void pack_tile(const void *job, int64_t number, void *scratch)
@@ -118,16 +128,15 @@ static void make_scores(const struct pass *s, int64_t query, int64_t rows, float
                     s->p.scale * (q.data[(query + i) * q.ld] + k.data[(s->key + j) * k.ld]);
         return;
     }
-    const int64_t panel = s->kernel->panel;
-    for (int64_t j = 0; j < s->columns; j += panel)
-        s->kernel->run(&(struct nl_cpu_block){.rows = rows,
-                                              .columns = nl_cpu_least(panel, s->columns - j),
-                                              .depth = s->p.depth,
-                                              .a = q.data + query * q.ld,
-                                              .lda = q.ld,
-                                              .panel = s->keys + j * s->p.depth,
-                                              .y = scores + j,
-                                              .ldy = s->ld});
+    s->kernel->run(&(struct nl_cpu_block){.rows = rows,
+                                          .columns = s->columns,
+                                          .depth = s->p.depth,
+                                          .a = q.data + query * q.ld,
+                                          .lda = q.ld,
+                                          .panel = s->keys,
+                                          .ld_panel = panel_of_keys(s),
+                                          .y = scores,
+                                          .ldy = s->ld});
 }
 
 /* Scores of one query become f of scores. Where a row has a new largest score, what was summed
@@ -154,18 +163,17 @@ static void apply(const struct pass *s, int64_t query, float *row, float *y)
 static void add_values(const struct pass *s, int64_t rows, const float *scores, float *y,
                        int64_t ldy)
 {
-    const int64_t panel = s->kernel->panel;
-    for (int64_t c = 0; c < s->p.width; c += panel)
-        s->kernel->run(&(struct nl_cpu_block){.rows = rows,
-                                              .columns = nl_cpu_least(panel, s->p.width - c),
-                                              .depth = s->columns,
-                                              .a = scores,
-                                              .lda = s->ld,
-                                              .panel = s->values + c * s->columns,
-                                              .sums = s->key ? y + c : NULL,
-                                              .ld_sums = ldy,
-                                              .y = y + c,
-                                              .ldy = ldy});
+    s->kernel->run(&(struct nl_cpu_block){.rows = rows,
+                                          .columns = s->p.width,
+                                          .depth = s->columns,
+                                          .a = scores,
+                                          .lda = s->ld,
+                                          .panel = s->values,
+                                          .ld_panel = panel_of_values(s),
+                                          .sums = s->key ? y : NULL,
+                                          .ld_sums = ldy,
+                                          .y = y,
+                                          .ldy = ldy});
 }
 
 static void query_tile(const void *job, int64_t number, void *scratch)

@@ -1,6 +1,7 @@
 #include "backends/cpu/panels.h"
 
 #include "backends/cpu/cpu.h"
+#include "backends/cpu/thirds.h"
 #include "backends/cpu/turn.h"
 #include "backends/cpu/vector.h"
 
@@ -12,10 +13,33 @@ int64_t nl_cpu_panel_elements(const struct nl_cpu_kernel *kernel, int64_t depth,
            nl_cpu_kernel_depth(kernel, depth);
 }
 
+/* Panels of thirds of what lies depth by depth, or column by column. */
+static void lay_thirds(const struct nl_cpu_kernel *kernel, const float *from, int64_t ld,
+                       int64_t depth, int64_t columns, float *to)
+{
+    const int64_t panel = kernel->panel, deep = nl_cpu_kernel_depth(kernel, depth);
+    for (int64_t c = 0; c < columns; c += panel)
+        nl_cpu_thirds_of_depths(from + c, ld, nl_cpu_least(panel, columns - c), depth, true,
+                                to + c * deep);
+}
+
+static void turn_thirds(const struct nl_cpu_kernel *kernel, const float *from, int64_t ld,
+                        int64_t columns, int64_t depth, float scale, float *to)
+{
+    const int64_t panel = kernel->panel, deep = nl_cpu_kernel_depth(kernel, depth);
+    for (int64_t c = 0; c < columns; c += panel)
+        nl_cpu_thirds_of_rows(from + c * ld, ld, nl_cpu_least(panel, columns - c), depth, scale,
+                              true, to + c * deep);
+}
+
 void nl_cpu_lay_panels(const struct nl_cpu_kernel *kernel, const float *from, int64_t ld,
                        int64_t depth, int64_t columns, float *to)
 {
     const int64_t panel = kernel->panel;
+    if (nl_cpu_panels_of_thirds(kernel)) {
+        lay_thirds(kernel, from, ld, depth, columns, to);
+        return;
+    }
     for (int64_t c = 0; c < columns; c += panel) {
         const size_t width = (size_t)nl_cpu_least(panel, columns - c);
         for (int64_t r = 0; r < depth; r++, to += panel) {
@@ -41,6 +65,10 @@ static void turn(const struct nl_cpu_kernel *kernel, const void *from, int64_t l
 void nl_cpu_turn_panels(const struct nl_cpu_kernel *kernel, const float *from, int64_t ld,
                         int64_t columns, int64_t depth, float scale, float *to)
 {
+    if (nl_cpu_panels_of_thirds(kernel)) {
+        turn_thirds(kernel, from, ld, columns, depth, scale, to);
+        return;
+    }
     turn(kernel, from, ld * (int64_t)sizeof *from, columns, depth, (void *)to);
     if (scale != 1)
         nl_cpu_vector()->scale(to, to, scale, nl_cpu_panel_elements(kernel, depth, columns));

@@ -8,6 +8,12 @@
 /* Elements that `columns` columns of `depth` take. */
 int64_t nl_cpu_panel_elements(const struct nl_cpu_kernel *kernel, int64_t depth, int64_t columns);
 
+/* Panels hold thirds (thirds.h) where the kernel takes those, else numbers. */
+static inline bool nl_cpu_panels_of_thirds(const struct nl_cpu_kernel *kernel)
+{
+    return kernel->takes > kernel->fill;
+}
+
 /* A matrix [depth, columns] with rows at from + r * ld. */
 void nl_cpu_lay_panels(const struct nl_cpu_kernel *kernel, const float *from, int64_t ld,
                        int64_t depth, int64_t columns, float *to);

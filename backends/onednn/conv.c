@@ -51,7 +51,7 @@ static bool is_wanted(const struct nl_backend *be, const struct nl_op_desc *desc
 {
     const nl_type type = nl_onednn_x(desc)->type;
     if (nl_onednn_on_amx(be, type)) return is_faster_on_amx(desc, why);
-    return nl_onednn_half_pays(be, type, why) && is_faster(desc, why);
+    return nl_onednn_pays(be, type, why) && is_faster(desc, why);
 }
 
 /* What the library need not be asked about. Sums in F32 may lie in y before a residual that is

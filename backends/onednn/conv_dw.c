@@ -101,7 +101,8 @@ static bool is_faster_on_amx(const struct nl_op_desc *desc, nl_reason *why)
 {
     const nl_tensor *w = nl_onednn_w(desc);
     const int *stride = desc->attr.conv.stride;
-    if (w->dim[1] * w->dim[2] * w->dim[3] == 1) return nl_decline(why, "one tap is faster as a product or on cpu");
+    if (w->dim[1] * w->dim[2] * w->dim[3] == 1)
+        return nl_decline(why, "one tap is faster as a product or on cpu");
     if (w->dim[1] > 1 || stride[0] * stride[1] * stride[2] > 1)
         return nl_decline(why, "taps in time and strides are faster on cpu");
     return true;
@@ -110,7 +111,7 @@ static bool is_faster_on_amx(const struct nl_op_desc *desc, nl_reason *why)
 static bool is_wanted(const struct nl_backend *be, const struct nl_op_desc *desc, nl_reason *why)
 {
     if (nl_onednn_on_amx(be, desc->in[0].type)) return is_faster_on_amx(desc, why);
-    return nl_onednn_half_pays(be, desc->in[0].type, why) && is_faster(desc, why);
+    return nl_onednn_pays(be, desc->in[0].type, why) && is_faster(desc, why);
 }
 
 static bool can(const struct nl_backend *be, const struct nl_op_desc *desc, nl_reason *why)

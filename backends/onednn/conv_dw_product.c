@@ -112,7 +112,9 @@ static bool is_faster(const struct nl_op_desc *desc, nl_reason *why)
 
 static bool is_wanted(const struct nl_backend *be, const struct nl_op_desc *desc, nl_reason *why)
 {
-    return nl_onednn_on_amx(be, desc->in[0].type) || is_faster(desc, why);
+    const nl_type type = desc->in[0].type;
+    if (nl_onednn_on_amx(be, type)) return true;
+    return nl_onednn_pays(be, type, why) && is_faster(desc, why);
 }
 
 static bool can(const struct nl_backend *be, const struct nl_op_desc *desc, nl_reason *why)

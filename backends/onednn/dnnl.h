@@ -20,8 +20,8 @@ struct nl_dnnl {
     dnnl_engine_t engine;
     int threads;
     bool bf16, amx; /* the library multiplies BF16 by AVX512-BF16 or AMX, by AMX */
-    bool
-        slow_bf16; /* without AMX the library is slower in BF16 than cpu, which widens or has AMX */
+    /* than cpu, which multiplies F32 by AMX, and BF16 by AMX or widened, the library without AMX */
+    bool slow_f32, slow_bf16;
 };
 
 /* What becomes of a convolution: its result, the gradient of its input, that of its filters. */

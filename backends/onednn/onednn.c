@@ -22,6 +22,7 @@ static nl_status open_state(struct nl_dnnl *dnnl)
     const unsigned bf16 = dnnl_cpu_isa_avx512_core_bf16, amx = dnnl_cpu_isa_avx512_core_amx;
     dnnl->bf16 = (has & bf16) == bf16;
     dnnl->amx = (has & amx) == amx;
+    dnnl->slow_f32 = nl_cpu_kernel_amx_x3() != NULL;
     dnnl->slow_bf16 = dnnl->bf16 && !dnnl->amx && (nl_cpu_has_amx() || !nl_cpu_kernel_half());
     return nl_dnnl_status(dnnl_engine_create(&dnnl->engine, dnnl_cpu, 0), "an engine");
 }

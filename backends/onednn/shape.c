@@ -73,9 +73,11 @@ bool nl_onednn_multiplies(const struct nl_backend *be, nl_type type, nl_reason *
     return true;
 }
 
-bool nl_onednn_half_pays(const struct nl_backend *be, nl_type type, nl_reason *why)
+bool nl_onednn_pays(const struct nl_backend *be, nl_type type, nl_reason *why)
 {
     const struct nl_dnnl *dnnl = be->state;
+    if (type == NL_F32 && dnnl->slow_f32)
+        return nl_decline(why, "f32 is multiplied faster by AMX on cpu");
     if (type != NL_BF16 || !dnnl->slow_bf16) return true;
     return nl_decline(why, "without AMX the library is slower in bf16 than cpu");
 }

@@ -23,12 +23,13 @@ static inline dnnl_data_type_t nl_onednn_type(nl_type type)
  * AVX512-BF16 or AMX. */
 bool nl_onednn_multiplies(const struct nl_backend *be, nl_type type, nl_reason *why);
 
-/* False where the cpu backend widens BF16 since F32 is faster, so that no rule of BF16 holds. */
-bool nl_onednn_half_pays(const struct nl_backend *be, nl_type type, nl_reason *why);
+/* False where the cpu backend is ahead whatever the shape: in BF16 where it widens that since
+ * F32 is faster, in F32 where it has AMX for that. */
+bool nl_onednn_pays(const struct nl_backend *be, nl_type type, nl_reason *why);
 
-/* False where the library is not to be trusted: with windows larger than x, or padded by more than half
- * of one, its sums depend on the number of threads, and gradients of filters in BF16 are wrong, as they
- * are with taps in time and a stride there (2.6.3). */
+/* False where the library is not to be trusted: with windows larger than x, or padded by more
+ * than half of one, its sums depend on the number of threads, and gradients of filters in BF16
+ * are wrong, as they are with taps in time and a stride there (2.6.3). */
 bool nl_onednn_is_sound(const struct nl_op_desc *desc, nl_reason *why);
 
 /* True where the library multiplies BF16 by AMX. */
