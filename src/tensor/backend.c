@@ -34,12 +34,32 @@ static void host_release(struct nl_backend *be, void *pointer)
     nl_free(pointer);
 }
 
+struct copying {
+    char *to;
+    const char *from;
+    size_t bytes;
+};
+
+enum { COPY_PART = 1 << 18 }; /* bytes that are worth a thread's turn */
+
+static void copy_part(void *user, int64_t i, int lane)
+{
+    const struct copying *c = user;
+    const size_t at = (size_t)i * COPY_PART, left = c->bytes - at;
+    (void)lane;
+    memcpy(c->to + at, c->from + at, left < COPY_PART ? left : COPY_PART);
+}
+
 static nl_status host_copy(struct nl_backend *be, void *dst, const void *src, size_t bytes,
                            nl_copy way)
 {
-    (void)be;
+    struct copying copying = {dst, src, bytes};
+    const int64_t parts = (int64_t)((bytes + COPY_PART - 1) / COPY_PART);
     (void)way;
-    if (bytes) memcpy(dst, src, bytes);
+    if (be->ops->spread && parts > 1)
+        be->ops->spread(be, parts, copy_part, &copying);
+    else if (bytes)
+        memcpy(dst, src, bytes);
     return NL_OK;
 }
 
