@@ -179,12 +179,7 @@ static void from_file(struct nl_backend *be, const nl_tensor *t, void *ours, con
     enum { PART = 1 << 16 }; /* numbers that are worth a thread's turn */
     const struct layout l = layout_of(t);
     struct arrival a = {t, ours, values, type, l, PART / (l.channels * l.taps + 1) + 1};
-    const int64_t parts = (l.filters + a.step - 1) / a.step;
-    if (be->ops->spread && parts > 1) {
-        be->ops->spread(be, parts, arrive, &a);
-        return;
-    }
-    for (int64_t i = 0; i < parts; i++) arrive(&a, i, 0);
+    nl_backend_spread(be, (l.filters + a.step - 1) / a.step, arrive, &a);
 }
 
 /* The inverse of from_file. */
