@@ -112,9 +112,9 @@ static nl_status prepare(struct run_of_list *r)
     NL_TRY(nl_folder_ready("--save_dir", e->folder));
     NL_TRY(nl_eval_journal_open(e, weights));
     NL_TRY(nl_jobs_new(&e->inputs, e->done, &r->jobs));
+    NL_TRY(nl_stream_open(r->jobs, e->inputs.count - e->done, &e->spec, 2 * r->batch, &r->stream));
     NL_TRY(nl_engine_settle(&r->engine));
-    NL_TRY(make_buffers(r));
-    return nl_stream_open(r->jobs, e->inputs.count - e->done, &e->spec, 2 * r->batch, &r->stream);
+    return make_buffers(r);
 }
 
 static int views_of(const struct run_of_list *r)
