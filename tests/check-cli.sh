@@ -58,6 +58,12 @@ holds grep -q '"frames":40,"views":30' "$scratch/a.json"
 holds grep -q 'three with space' "$scratch/a.json"
 holds "$program" predict "$scratch/one.avi" "$scratch/folder" --weights="$scratch/w.safetensors" --json="$scratch/b.json" --threads=1
 holds cmp "$scratch/a.json" "$scratch/b.json"
+# A last batch that is not full counts what is in it.
+for batch in 1 4; do
+    holds "$program" predict "$scratch/one.avi" "$scratch/two.mp4" --weights="$scratch/w.safetensors" --views=3x3 \
+        --backend=ref --batch_size=$batch --json="$scratch/batch$batch.json"
+done
+holds cmp "$scratch/batch1.json" "$scratch/batch4.json"
 holds "$program" convert --from="$scratch/w.safetensors" --to="$scratch/c.safetensors"
 holds "$program" clip --video_path="$scratch/one.avi" --temporal=1 --spatial=2 --output="$scratch/clip.npy" \
     --set INFER.crop_size=64 --set 'INFER.jitter_scales=[64,64]'

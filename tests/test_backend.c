@@ -332,6 +332,25 @@ START_TEST(no_more_than_sixteen_backends_are_added)
 }
 END_TEST
 
+/* More bytes than a thread copies at a time, and not a multiple of those. */
+START_TEST(large_host_arrays_are_copied_whole)
+{
+    enum { BYTES = 3 * (1 << 18) + 5 };
+    static const struct {
+        const char *name;
+        int threads;
+    } backends[] = {{"ref", 1}, {"cpu", 3}};
+    static unsigned char from[BYTES], to[BYTES + 1];
+    struct nl_backend be;
+    for (int i = 0; i < BYTES; i++) from[i] = (unsigned char)(1 + i % 251);
+    ck_assert_int_eq(nl_backend_open(backends[_i].name, backends[_i].threads, &be), NL_OK);
+    ck_assert_int_eq(be.ops->memory->copy(&be, to, from, BYTES, NL_WITHIN), NL_OK);
+    ck_assert(memcmp(to, from, BYTES) == 0);
+    ck_assert_int_eq(to[BYTES], 0);
+    nl_backend_close(&be);
+}
+END_TEST
+
 START_TEST(multiply_adds_are_counted_by_the_nominal_rule)
 {
     const nl_tensor x = nl_tensor_dense(NL_F32, 5, (const int64_t[]){1, 8, 56, 56, 64}),
@@ -387,6 +406,7 @@ int main(void)
     tcase_add_test(tc, names_are_taken_once_and_memories_do_not_mix);
     tcase_add_test(tc, registered_backends_come_after_the_built_in_ones);
     tcase_add_test(tc, no_more_than_sixteen_backends_are_added);
+    tcase_add_loop_test(tc, large_host_arrays_are_copied_whole, 0, 2);
     tcase_add_test(tc, multiply_adds_are_counted_by_the_nominal_rule);
     tcase_add_test(tc, pairwise_functions_have_names_and_values);
     suite_add_tcase(suite, tc);

@@ -72,15 +72,23 @@ static struct nl_plan *plan_of(struct net *n)
     return plan;
 }
 
-static void run(struct net *n, struct nl_plan *plan, float *y)
+static void run_of_parts(struct net *n, struct nl_plan *plan, int parts, float *y)
 {
     static float x[COUNT];
+    const int part = COUNT / parts;
     struct nl_rng rng;
     nl_rng_seed(&rng, 1, "x");
     for (int i = 0; i < COUNT; i++) x[i] = (float)nl_rng_normal(&rng);
-    ck_assert_int_eq(nl_plan_write(plan, n->x, x), NL_OK);
+    if (parts == 1) ck_assert_int_eq(nl_plan_write(plan, n->x, x), NL_OK);
+    for (int i = 0; parts > 1 && i < parts; i++)
+        ck_assert_int_eq(nl_plan_write_part(plan, n->x, i * part, part, x + i * part), NL_OK);
     ck_assert_int_eq(nl_plan_run(plan, NULL), NL_OK);
     ck_assert_int_eq(nl_plan_read(plan, n->y, y), NL_OK);
+}
+
+static void run(struct net *n, struct nl_plan *plan, float *y)
+{
+    run_of_parts(n, plan, 1, y);
 }
 
 static void results(const char *backend, bool again, bool settled, float *y)
@@ -102,6 +110,20 @@ START_TEST(an_output_overwrites_a_residual_that_nothing_reads_later)
         results("cpu", again, false, got);
         for (int i = 0; i < COUNT; i++) ck_assert_float_eq_tol(got[i], want[i], 2e-4F);
     }
+}
+END_TEST
+
+START_TEST(an_input_written_in_parts_gives_the_same)
+{
+    static float whole[COUNT], parts[COUNT];
+    struct net n;
+    open_net(&n, "cpu", false);
+    struct nl_plan *plan = plan_of(&n);
+    run(&n, plan, whole);
+    run_of_parts(&n, plan, 3, parts);
+    ck_assert(memcmp(whole, parts, sizeof whole) == 0);
+    nl_plan_free(plan);
+    close_net(&n);
 }
 END_TEST
 
@@ -187,6 +209,7 @@ int main(void)
     Suite *suite = suite_create("plan");
     TCase *tc = tcase_create("plan");
     tcase_add_test(tc, an_output_overwrites_a_residual_that_nothing_reads_later);
+    tcase_add_test(tc, an_input_written_in_parts_gives_the_same);
     tcase_add_test(tc, a_residual_layer_needs_two_activations);
     tcase_add_loop_test(tc, a_settled_plan_gives_the_same_and_reads_no_filters, 0, 2);
     tcase_add_test(tc, filters_of_a_settled_plan_are_given_back_and_biases_kept);

@@ -6,6 +6,7 @@
 #include "tests/weights_case.h"
 
 #include <check.h>
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -301,6 +302,23 @@ START_TEST(numbers_that_are_none_are_refused_with_their_place)
 }
 END_TEST
 
+START_TEST(one_number_that_is_none_is_found_wherever_it_is)
+{
+    static const float none[] = {NAN, -NAN, INFINITY, -INFINITY};
+    const struct nl_state state = {.path = NULL};
+    struct nl_entry entry = {
+        .name = "x", .type = NL_F32, .data = values, .bytes = 150 * sizeof *values};
+    for (int i = 0; i < 150; i++) values[i] = i % 2 ? FLT_MAX : -FLT_TRUE_MIN;
+    ck_assert_int_eq(nl_fit_finite(&state, &entry), NL_OK);
+    for (int i = 0; i < 150; i++) {
+        const float was = values[i];
+        values[i] = none[i % 4];
+        ck_assert_int_eq(nl_fit_finite(&state, &entry), NL_EIO);
+        values[i] = was;
+    }
+}
+END_TEST
+
 START_TEST(a_file_of_nothing_that_belongs_is_refused)
 {
     struct nl_params params;
@@ -401,6 +419,7 @@ int main(void)
     tcase_add_test(tests, a_kernel_without_frames_is_refused_where_frames_are_wanted);
     tcase_add_test(tests, pretraining_spreads_kernels_and_leaves_another_head);
     tcase_add_test(tests, numbers_that_are_none_are_refused_with_their_place);
+    tcase_add_test(tests, one_number_that_is_none_is_found_wherever_it_is);
     tcase_add_test(tests, a_file_of_nothing_that_belongs_is_refused);
     tcase_add_test(tests, other_types_are_converted);
     tcase_add_test(tests, halves_become_floats_exactly);

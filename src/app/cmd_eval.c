@@ -31,7 +31,6 @@ struct run_of_list {
     int left;              /* views of it that did not come yet */
     bool stopped;
     struct waiting *waiting;
-    float *clips;
     double *probability;
     int batch, filled;
     int64_t right;
@@ -83,14 +82,11 @@ static void warn_size(const struct run_of_list *r)
 
 static nl_status make_buffers(struct run_of_list *r)
 {
-    const struct nl_view_spec *s = &r->e.spec;
-    const size_t clip = (size_t)s->length * (size_t)s->crop * (size_t)s->crop * 3;
     const size_t classes = (size_t)r->e.classes, slots = (size_t)r->e.slots;
     NL_TRY(nl_verdict_new(&r->e, &r->now));
     NL_TRY(nl_calloc(slots * classes, sizeof *r->views, &r->views));
     NL_TRY(nl_calloc(slots, sizeof *r->there, &r->there));
     NL_TRY(nl_calloc((size_t)r->batch, sizeof *r->waiting, &r->waiting));
-    NL_TRY(nl_calloc((size_t)r->batch * clip, sizeof *r->clips, &r->clips));
     return nl_calloc((size_t)r->batch * classes, sizeof *r->probability, &r->probability);
 }
 
@@ -116,9 +112,9 @@ static nl_status prepare(struct run_of_list *r)
     NL_TRY(nl_folder_ready("--save_dir", e->folder));
     NL_TRY(nl_eval_journal_open(e, weights));
     NL_TRY(nl_jobs_new(&e->inputs, e->done, &r->jobs));
+    NL_TRY(nl_stream_open(r->jobs, e->inputs.count - e->done, &e->spec, 2 * r->batch, &r->stream));
     NL_TRY(nl_engine_settle(&r->engine));
-    NL_TRY(make_buffers(r));
-    return nl_stream_open(r->jobs, e->inputs.count - e->done, &e->spec, 2 * r->batch, &r->stream);
+    return make_buffers(r);
 }
 
 static int views_of(const struct run_of_list *r)
@@ -185,7 +181,7 @@ static void add_view(struct run_of_list *r, const struct waiting *w, const doubl
 static nl_status run_batch(struct run_of_list *r)
 {
     if (r->filled == 0) return NL_OK;
-    if (!r->stopped) NL_TRY(nl_engine_predict(&r->engine, r->clips, r->probability));
+    if (!r->stopped) NL_TRY(nl_engine_predict_put(&r->engine, r->filled, r->probability));
     if (!r->stopped) NL_TRY(check_finite(r));
     for (int i = 0; i < r->filled && !r->stopped; i++)
         if (r->waiting[i].weight)
@@ -255,8 +251,6 @@ static nl_status end_video(struct run_of_list *r, const struct nl_stream_item *i
 
 static nl_status take(struct run_of_list *r, const struct nl_stream_item *item)
 {
-    const struct nl_view_spec *s = &r->e.spec;
-    const size_t clip = (size_t)s->length * (size_t)s->crop * (size_t)s->crop * 3;
     if (item->kind == NL_ITEM_END) return end_video(r, item);
     if (item->kind == NL_ITEM_RESTART) {
         r->filled = 0;
@@ -264,9 +258,9 @@ static nl_status take(struct run_of_list *r, const struct nl_stream_item *item)
         return NL_OK;
     }
     if (r->stopped) return NL_OK;
-    memcpy(r->clips + (size_t)r->filled * clip, item->clip, clip * sizeof *r->clips);
+    NL_TRY(nl_engine_put(&r->engine, r->filled, item->clip));
     r->waiting[r->filled++] = (struct waiting){
-        item->job, item->temporal * nl_view_crops(s) + item->spatial, item->weight};
+        item->job, item->temporal * nl_view_crops(&r->e.spec) + item->spatial, item->weight};
     return r->filled == r->batch ? run_batch(r) : NL_OK;
 }
 
@@ -318,7 +312,6 @@ static void clear(struct run_of_list *r)
     nl_free(r->views);
     nl_free(r->there);
     nl_free(r->waiting);
-    nl_free(r->clips);
     nl_free(r->probability);
     nl_inputs_clear(&e->inputs);
     nl_engine_close(&r->engine);

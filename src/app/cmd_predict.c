@@ -43,7 +43,6 @@ struct predict {
     struct nl_stream *stream;
     struct tally *tallies;
     struct waiting *waiting;                /* [batch] */
-    float *clips;                           /* [batch, length, crop, crop, 3] */
     double *probability;                    /* [batch, classes] */
     int batch, filled, classes, topk, next; /* next: the first video not yet reported */
     int64_t views_done, views_total;
@@ -85,9 +84,7 @@ static nl_status open_json(struct predict *p)
 
 static nl_status make_buffers(struct predict *p)
 {
-    const size_t clip = (size_t)p->spec.length * (size_t)p->spec.crop * (size_t)p->spec.crop * 3;
     NL_TRY(nl_calloc((size_t)p->batch, sizeof *p->waiting, &p->waiting));
-    NL_TRY(nl_calloc((size_t)p->batch * clip, sizeof *p->clips, &p->clips));
     return nl_calloc((size_t)p->batch * (size_t)p->classes, sizeof *p->probability,
                      &p->probability);
 }
@@ -178,7 +175,7 @@ static nl_status run_batch(struct predict *p)
 {
     char what[64];
     if (p->filled == 0) return NL_OK;
-    NL_TRY(nl_engine_predict(&p->engine, p->clips, p->probability));
+    NL_TRY(nl_engine_predict_put(&p->engine, p->filled, p->probability));
     for (int i = 0; i < p->filled; i++) {
         struct tally *tally = &p->tallies[p->waiting[i].job];
         if (p->waiting[i].weight == 0) continue; /* forgotten */
@@ -209,14 +206,13 @@ static void forget(struct predict *p, int job)
 
 static nl_status take(struct predict *p, const struct nl_stream_item *item)
 {
-    const size_t clip = (size_t)p->spec.length * (size_t)p->spec.crop * (size_t)p->spec.crop * 3;
     struct tally *tally = &p->tallies[item->job];
     if (item->kind == NL_ITEM_RESTART) {
         forget(p, item->job);
         return NL_OK;
     }
     if (item->kind == NL_ITEM_VIEW) {
-        memcpy(p->clips + (size_t)p->filled * clip, item->clip, clip * sizeof *p->clips);
+        NL_TRY(nl_engine_put(&p->engine, p->filled, item->clip));
         p->waiting[p->filled++] = (struct waiting){item->job, item->weight};
         return p->filled == p->batch ? run_batch(p) : NL_OK;
     }
@@ -279,7 +275,6 @@ static void clear(struct predict *p)
     nl_jobs_free(p->jobs);
     nl_free(p->tallies);
     nl_free(p->waiting);
-    nl_free(p->clips);
     nl_free(p->probability);
     nl_labels_clear(&p->labels);
     nl_inputs_clear(&p->inputs);

@@ -95,7 +95,7 @@ struct wanted {
     const char *layer;
 };
 
-/* The plan, and three batches of clips on the host: the one at hand and what a reader holds. */
+/* The plan, and two batches of clips on the host: what a reader holds. */
 static nl_status measure(void *user, int64_t batch, double *bytes)
 {
     const struct wanted *w = user;
@@ -103,7 +103,7 @@ static nl_status measure(void *user, int64_t batch, double *bytes)
     size_t plan;
     at.batch = batch;
     NL_TRY(nl_engine_measure(w->session, &at, w->layer, &plan));
-    *bytes = (double)plan + 3.0 * (double)(at.frames * at.height * at.width * 3) * (double)batch *
+    *bytes = (double)plan + 2.0 * (double)(at.frames * at.height * at.width * 3) * (double)batch *
                                 (double)sizeof(float);
     return NL_OK;
 }
@@ -141,17 +141,30 @@ void nl_engine_close(struct nl_engine *engine)
     engine->plan = NULL;
 }
 
-nl_status nl_put_floats(struct nl_plan *plan, nl_value v, const float *values)
+/* Host floats from number `first` of an input on. */
+static nl_status put_part(struct nl_plan *plan, nl_value v, int64_t first, int64_t count,
+                          const float *values)
 {
-    const nl_tensor *t = nl_graph_tensor(nl_plan_graph(plan), v);
-    const int64_t count = nl_tensor_count(t);
     double *wide = NULL;
-    if (t->type == NL_F32) return nl_plan_write(plan, v, values);
+    if (nl_graph_tensor(nl_plan_graph(plan), v)->type == NL_F32)
+        return nl_plan_write_part(plan, v, first, count, values);
     NL_TRY(nl_calloc((size_t)count, sizeof *wide, &wide));
     for (int64_t i = 0; i < count; i++) wide[i] = values[i];
-    const nl_status st = nl_plan_write(plan, v, wide);
+    const nl_status st = nl_plan_write_part(plan, v, first, count, wide);
     nl_free(wide);
     return st;
+}
+
+nl_status nl_put_floats(struct nl_plan *plan, nl_value v, const float *values)
+{
+    return put_part(plan, v, 0, nl_tensor_count(nl_graph_tensor(nl_plan_graph(plan), v)), values);
+}
+
+nl_status nl_engine_put(struct nl_engine *engine, int64_t place, const float *clip)
+{
+    const struct nl_geometry *at = &engine->geometry;
+    const int64_t count = at->frames * at->height * at->width * 3;
+    return put_part(engine->plan, engine->ends.clip, place * count, count, clip);
 }
 
 /* Element i of F32 or BF16 numbers. */
@@ -186,5 +199,25 @@ nl_status nl_engine_run(struct nl_engine *engine, const float *clips)
 nl_status nl_engine_predict(struct nl_engine *engine, const float *clips, double *probability)
 {
     NL_TRY(nl_engine_run(engine, clips));
+    return nl_engine_read(engine, engine->ends.probability, probability);
+}
+
+/* Zeros: what a run left there may be no numbers. */
+static nl_status blank(struct nl_engine *engine, int64_t from)
+{
+    const struct nl_geometry *at = &engine->geometry;
+    float *zeros = NULL;
+    if (from == at->batch) return NL_OK;
+    NL_TRY(nl_calloc((size_t)(at->frames * at->height * at->width * 3), sizeof *zeros, &zeros));
+    nl_status st = NL_OK;
+    for (int64_t i = from; st == NL_OK && i < at->batch; i++) st = nl_engine_put(engine, i, zeros);
+    nl_free(zeros);
+    return st;
+}
+
+nl_status nl_engine_predict_put(struct nl_engine *engine, int64_t count, double *probability)
+{
+    NL_TRY(blank(engine, count));
+    NL_TRY(nl_plan_run(engine->plan, NULL));
     return nl_engine_read(engine, engine->ends.probability, probability);
 }

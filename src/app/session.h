@@ -62,4 +62,10 @@ nl_status nl_engine_read(struct nl_engine *engine, nl_value v, double *out) NL_M
 nl_status nl_engine_predict(struct nl_engine *engine, const float *clips,
                             double *probability) NL_MUST_CHECK;
 
+/* The same of clips that come one by one: put each, [T,H,W,3], in its place of the next run, then run
+ * the first `count`. probability [N,classes] has their rows first. */
+nl_status nl_engine_put(struct nl_engine *engine, int64_t place, const float *clip) NL_MUST_CHECK;
+nl_status nl_engine_predict_put(struct nl_engine *engine, int64_t count,
+                                double *probability) NL_MUST_CHECK;
+
 #endif

@@ -38,6 +38,10 @@ nl_status nl_plan_settle(struct nl_plan *plan) NL_MUST_CHECK;
 nl_status nl_plan_write(struct nl_plan *plan, nl_value input, const void *host) NL_MUST_CHECK;
 nl_status nl_plan_read(struct nl_plan *plan, nl_value output, void *host) NL_MUST_CHECK;
 
+/* Copies `count` numbers to those from number `first` on; a run may overwrite what it has read. */
+nl_status nl_plan_write_part(struct nl_plan *plan, nl_value input, int64_t first, int64_t count,
+                             const void *host) NL_MUST_CHECK;
+
 /* Runs the nodes once more on the inputs at hand, looking at what each makes: *node is the first
  * with a number that is not finite, NL_NONE if there is none. Gradients are added to once more.
  * For plans of training: NL_EINVAL where nodes run frame by frame. */

@@ -2,6 +2,7 @@
 #include "src/graph/plan_inside.h"
 #include "src/tensor/half.h"
 
+#include <assert.h>
 #include <math.h>
 #include <time.h>
 
@@ -166,10 +167,18 @@ nl_status nl_plan_find_not_finite(struct nl_plan *plan, int *node)
 
 nl_status nl_plan_write(struct nl_plan *plan, nl_value input, const void *host)
 {
+    return nl_plan_write_part(plan, input, 0, nl_tensor_count(nl_graph_tensor(plan->g, input)),
+                              host);
+}
+
+nl_status nl_plan_write_part(struct nl_plan *plan, nl_value input, int64_t first, int64_t count,
+                             const void *host)
+{
     const nl_tensor t = nl_plan_tensor(plan, input);
-    size_t bytes;
-    NL_TRY(nl_tensor_bytes(&t, &bytes));
-    return plan->be->ops->memory->copy(plan->be, t.data, host, bytes, NL_TO_DEVICE);
+    const size_t size = nl_type_size(t.type);
+    assert(first >= 0 && count >= 0 && first + count <= nl_tensor_count(&t));
+    return plan->be->ops->memory->copy(plan->be, (char *)t.data + (size_t)first * size, host,
+                                       (size_t)count * size, NL_TO_DEVICE);
 }
 
 nl_status nl_plan_read(struct nl_plan *plan, nl_value output, void *host)

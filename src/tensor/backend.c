@@ -34,12 +34,29 @@ static void host_release(struct nl_backend *be, void *pointer)
     nl_free(pointer);
 }
 
+struct copying {
+    char *to;
+    const char *from;
+    size_t bytes;
+};
+
+enum { COPY_PART = 1 << 18 }; /* bytes that are worth a thread's turn */
+
+static void copy_part(void *user, int64_t i, int lane)
+{
+    const struct copying *c = user;
+    const size_t at = (size_t)i * COPY_PART, left = c->bytes - at;
+    (void)lane;
+    memcpy(c->to + at, c->from + at, left < COPY_PART ? left : COPY_PART);
+}
+
 static nl_status host_copy(struct nl_backend *be, void *dst, const void *src, size_t bytes,
                            nl_copy way)
 {
-    (void)be;
+    struct copying copying = {dst, src, bytes};
+    const int64_t parts = (int64_t)((bytes + COPY_PART - 1) / COPY_PART);
     (void)way;
-    if (bytes) memcpy(dst, src, bytes);
+    nl_backend_spread(be, parts, copy_part, &copying);
     return NL_OK;
 }
 
@@ -131,6 +148,14 @@ void nl_backend_close(struct nl_backend *be)
 nl_status nl_backend_sync(struct nl_backend *be)
 {
     return be->ops->sync ? be->ops->sync(be) : NL_OK;
+}
+
+void nl_backend_spread(struct nl_backend *be, int64_t count, nl_lane_fn *fn, void *job)
+{
+    if (be->ops->spread && count > 1)
+        be->ops->spread(be, count, fn, job);
+    else
+        for (int64_t i = 0; i < count; i++) fn(job, i, 0);
 }
 
 static const struct nl_impl *const *impls_of(const struct nl_backend_ops *ops, nl_op op)

@@ -135,6 +135,9 @@ nl_status nl_backend_open(const char *name, int threads, struct nl_backend *be) 
 void nl_backend_close(struct nl_backend *be);
 nl_status nl_backend_sync(struct nl_backend *be);
 
+/* Calls `fn` for each i below `count`: on the backend's lanes, or one after another where it has none. */
+void nl_backend_spread(struct nl_backend *be, int64_t count, nl_lane_fn *fn, void *job);
+
 /* An implementation chosen and prepared for one description. */
 struct nl_kernel {
     const struct nl_impl *impl;

@@ -135,19 +135,51 @@ static void move(void *to, nl_type to_type, int64_t at, const void *from, nl_typ
         ((float *)to)[at] = (float)value;
 }
 
-/* `values` of `type` in the file's order into `ours`, of t's type in our order. */
-static void from_file(const nl_tensor *t, void *ours, const void *values, nl_type type)
+/* A parameter on its way from a file, so many filters at a time. */
+struct arrival {
+    const nl_tensor *t; /* ours */
+    void *ours;
+    const void *values; /* of `type`, in the file's order */
+    nl_type type;
+    struct layout layout;
+    int64_t step;
+};
+
+/* Filters `first` to `last` from channels before taps to taps before channels. */
+static void turn(const struct arrival *a, int64_t first, int64_t last)
 {
-    const struct layout l = layout_of(t);
-    if (type == t->type && (l.channels == 1 || l.taps == 1)) {
-        memcpy(ours, values, (size_t)nl_tensor_count(t) * nl_type_size(type));
-        return;
-    }
-    for (int64_t k = 0; k < l.filters; k++)
-        for (int64_t c = 0; c < l.channels; c++)
-            for (int64_t s = 0; s < l.taps; s++)
-                move(ours, t->type, (k * l.taps + s) * l.channels + c, values, type,
+    const struct layout l = a->layout;
+    for (int64_t k = first; k < last; k++)
+        for (int64_t s = 0; s < l.taps; s++)
+            for (int64_t c = 0; c < l.channels; c++)
+                move(a->ours, a->t->type, (k * l.taps + s) * l.channels + c, a->values, a->type,
                      (k * l.channels + c) * l.taps + s);
+}
+
+static void arrive(void *user, int64_t i, int lane)
+{
+    const struct arrival *a = user;
+    const struct layout l = a->layout;
+    const int64_t first = i * a->step;
+    const int64_t last = first + a->step < l.filters ? first + a->step : l.filters;
+    const size_t filter = (size_t)(l.channels * l.taps) * nl_type_size(a->type);
+    (void)lane;
+    if (a->type == a->t->type && (l.channels == 1 || l.taps == 1))
+        memcpy((char *)a->ours + (size_t)first * filter,
+               (const char *)a->values + (size_t)first * filter, (size_t)(last - first) * filter);
+    else
+        turn(a, first, last);
+}
+
+/* `values` of `type` in the file's order into `ours`, of t's type in our order. New pages of memory
+ * cost more than what is copied into them, so that all threads have a part in it. */
+static void from_file(struct nl_backend *be, const nl_tensor *t, void *ours, const void *values,
+                      nl_type type)
+{
+    enum { PART = 1 << 16 }; /* numbers that are worth a thread's turn */
+    const struct layout l = layout_of(t);
+    struct arrival a = {t, ours, values, type, l, PART / (l.channels * l.taps + 1) + 1};
+    nl_backend_spread(be, (l.filters + a.step - 1) / a.step, arrive, &a);
 }
 
 /* The inverse of from_file. */
@@ -169,14 +201,17 @@ static nl_status set_values(struct nl_params *params, const nl_tensor *t, const 
                             nl_type type)
 {
     struct nl_backend *be = params->be;
-    void *host = NULL;
+    const struct nl_memory *memory = be->ops->memory;
+    const bool within_reach = memory == &nl_host_memory;
+    void *host = t->data;
     size_t bytes;
     NL_TRY(nl_tensor_bytes(t, &bytes));
-    NL_TRY(nl_alloc(bytes, &host));
-    from_file(t, host, values, type);
-    const nl_status st = be->ops->memory->copy(be, t->data, host, bytes, NL_TO_DEVICE);
-    nl_free(host);
+    if (!within_reach) NL_TRY(nl_alloc(bytes, &host));
+    from_file(be, t, host, values, type);
     params->version++;
+    if (within_reach) return NL_OK;
+    const nl_status st = memory->copy(be, t->data, host, bytes, NL_TO_DEVICE);
+    nl_free(host);
     return st;
 }
 

@@ -12,6 +12,7 @@
 /* What becomes of one parameter; entry NULL: nothing. */
 struct match {
     const struct nl_entry *entry;
+    bool finite; /* all of the entry's numbers are */
     struct nl_fit fit;
 };
 
@@ -53,12 +54,11 @@ static nl_status match_one(const struct nl_state *state, const struct nl_param *
                            const struct nl_apply_options *options, struct match *match,
                            struct nl_load_report *report)
 {
-    match->entry = nl_state_find(state, param->name);
     if (!match->entry) {
         report->missing++;
         return nl_names_add(&report->missing_names, param->name);
     }
-    NL_TRY(nl_fit_finite(state, match->entry));
+    if (!match->finite) NL_TRY(nl_fit_finite(state, match->entry));
     if (options->pretrain && match_otherwise(param, match, report)) return NL_OK;
     NL_TRY(nl_fit_param(state, match->entry, param, options->dropout_rate, &match->fit));
     report->loaded++;
@@ -148,10 +148,29 @@ static nl_status set_all(struct nl_params *params, const struct match *matches)
     return st;
 }
 
+struct search {
+    const struct nl_state *state;
+    const struct nl_params *params;
+    struct match *matches;
+};
+
+/* Its message is the lane's own: what is not finite is looked at once more, in the order of the
+ * parameters. */
+static void find_entry(void *user, int64_t i, int lane)
+{
+    const struct search *search = user;
+    struct match *match = &search->matches[i];
+    (void)lane;
+    match->entry = nl_state_find(search->state, search->params->list[i].name);
+    match->finite = match->entry && nl_fit_finite(search->state, match->entry) == NL_OK;
+}
+
 static nl_status match_all(const struct nl_state *state, const struct nl_params *params,
                            const struct nl_apply_options *options, struct match *matches,
                            struct nl_load_report *report)
 {
+    struct search search = {state, params, matches};
+    nl_backend_spread(params->be, params->count, find_entry, &search);
     for (int i = 0; i < params->count; i++) {
         const nl_status st = match_one(state, &params->list[i], options, &matches[i], report);
         if (st == NL_ESHAPE) return with_network(state);

@@ -132,16 +132,27 @@ nl_status nl_fit_param(const struct nl_state *state, const struct nl_entry *entr
     return NL_OK;
 }
 
-/* Floats whose exponent is all ones are NaN or Inf. The whole tensor is one pass without
- * branches. */
+/* Floats whose exponent is all ones are NaN or Inf: 1 added to it carries into the sign. */
+static uint32_t carry(uint32_t bits)
+{
+    return (bits & 0x7F800000U) + 0x00800000U;
+}
+
+/* Many at a time: of one long sum gcc makes no vectors at -O2. */
 static bool floats_finite(const unsigned char *data, size_t count)
 {
-    uint32_t bits, bad = 0;
-    for (size_t i = 0; i < count; i++) {
-        memcpy(&bits, data + 4 * i, sizeof bits);
-        bad |= (bits & 0x7F800000U) == 0x7F800000U;
+    enum { MANY = 64 };
+    uint32_t bits[MANY], carried[MANY] = {0}, any = 0;
+    for (; count >= MANY; count -= MANY, data += sizeof bits) {
+        memcpy(bits, data, sizeof bits);
+        for (int i = 0; i < MANY; i++) carried[i] |= carry(bits[i]);
     }
-    return !bad;
+    for (int i = 0; i < MANY; i++) any |= carried[i];
+    for (; count > 0; count--, data += sizeof *bits) {
+        memcpy(bits, data, sizeof *bits);
+        any |= carry(bits[0]);
+    }
+    return !(any >> 31);
 }
 
 nl_status nl_fit_finite(const struct nl_state *state, const struct nl_entry *entry)
