@@ -112,7 +112,7 @@ static AVX512 void some_rows(const struct nl_cpu_block *b, struct lanes on, int6
     if (row == 0 || rows < ROWS) lay_out(rows);
     clear_tiles();
     add_products(b, row, rows);
-    store_tiles(sums, rows > SIDE);
+    store_tiles(sums, PANEL, rows > SIDE);
     finish_sums(b, on, row, rows, sums, tally);
 }
 

@@ -24,23 +24,23 @@ INLINE void clear_tiles(void)
     _tile_zero(3);
 }
 
-/* Sums in memory are [ROWS, PANEL]. */
-INLINE void store_tiles(float *to, bool lower)
+/* Rows of sums in memory are `ld` floats apart. */
+INLINE void store_tiles(float *to, int64_t ld, bool lower)
 {
-    _tile_stored(0, to, PANEL_LINE);
-    _tile_stored(1, to + SIDE, PANEL_LINE);
+    _tile_stored(0, to, ld * 4);
+    _tile_stored(1, to + SIDE, ld * 4);
     if (!lower) return;
-    _tile_stored(2, to + panel_width * SIDE, PANEL_LINE);
-    _tile_stored(3, to + panel_width * SIDE + SIDE, PANEL_LINE);
+    _tile_stored(2, to + ld * SIDE, ld * 4);
+    _tile_stored(3, to + ld * SIDE + SIDE, ld * 4);
 }
 
-INLINE void load_tiles(const float *from, bool lower)
+INLINE void load_tiles(const float *from, int64_t ld, bool lower)
 {
-    _tile_loadd(0, from, PANEL_LINE);
-    _tile_loadd(1, from + SIDE, PANEL_LINE);
+    _tile_loadd(0, from, ld * 4);
+    _tile_loadd(1, from + SIDE, ld * 4);
     if (!lower) return;
-    _tile_loadd(2, from + panel_width * SIDE, PANEL_LINE);
-    _tile_loadd(3, from + panel_width * SIDE + SIDE, PANEL_LINE);
+    _tile_loadd(2, from + ld * SIDE, ld * 4);
+    _tile_loadd(3, from + ld * SIDE + SIDE, ld * 4);
 }
 
 /* What comes after the sums of some rows. */

@@ -119,34 +119,82 @@ INLINE void multiply(const char *rows, const char *panel, bool lower)
     multiply_thirds(lower);
 }
 
-/* Adds the products of `steps` steps to `sums`, which are 0 at first. */
-static AVX512 void add_products(const char *rows, const char *panel, int64_t steps, bool lower,
-                                bool first, float *sums)
+/* Where some rows of a panel meet: tiles begin with what the sums are already, and end in y itself
+ * where nothing comes after the products. */
+struct meeting {
+    const struct nl_cpu_block *panel;
+    int64_t row, rows;
+    float *sums; /* [ROWS, PANEL] in between */
+    struct moments *moments;
+};
+
+static bool is_whole(const struct meeting *m)
 {
-    if (first)
+    return (m->rows == ROWS || m->rows == SIDE) && m->panel->columns == PANEL;
+}
+
+static bool is_plain(const struct nl_cpu_block *b)
+{
+    return !b->bias && !b->residual && !b->relu && !b->mean && !b->stream;
+}
+
+/* Rows that are not whole tiles, as tiles want them. */
+static AVX512 void copy_sums(const struct meeting *m)
+{
+    const struct lanes on = lanes_of(m->panel->columns);
+    for (int64_t i = 0; i < m->rows; i++) {
+        struct sums sum;
+        start_row(m->panel, on, m->row + i, 0, 1, &sum);
+        _mm512_store_ps(m->sums + i * PANEL, sum.left);
+        _mm512_store_ps(m->sums + i * PANEL + lanes, sum.right);
+    }
+    NL_CPU_WRITTEN();
+}
+
+INLINE void begin(const struct meeting *m, bool first)
+{
+    const struct nl_cpu_block *b = m->panel;
+    const bool lower = m->rows > SIDE;
+    if (first && !b->sums) {
         clear_tiles();
-    else
-        load_tiles(sums, lower);
+    } else if (first && is_whole(m)) {
+        load_tiles(b->sums + m->row * b->ld_sums, b->ld_sums, lower);
+    } else {
+        if (first) copy_sums(m);
+        load_tiles(m->sums, PANEL, lower);
+    }
+}
+
+static AVX512 void finish(const struct meeting *m)
+{
+    const struct lanes on = lanes_of(m->panel->columns);
+    const struct sums none = {_mm512_setzero_ps(), _mm512_setzero_ps()};
+    struct nl_cpu_block rest = *m->panel;
+    rest.sums = NULL;
+    m->moments->tally.sum = m->moments->tally.square = none;
+    finish_sums(&rest, on, m->row, m->rows, m->sums, rest.mean ? &m->moments->tally : NULL);
+    if (rest.mean) add_tally(m->moments);
+}
+
+INLINE void end(const struct meeting *m, bool last)
+{
+    const struct nl_cpu_block *b = m->panel;
+    const bool lower = m->rows > SIDE;
+    if (last && is_whole(m) && is_plain(b)) {
+        store_tiles((float *)b->y + m->row * b->ldy, b->ldy, lower);
+        return;
+    }
+    store_tiles(m->sums, PANEL, lower);
+    NL_CPU_WRITTEN();
+    if (last) finish(m);
+}
+
+INLINE void add_products(const char *rows, const char *panel, int64_t steps, bool lower)
+{
     if (lower)
         for (int64_t i = 0; i < steps; i++) multiply(rows + i * STEP, panel + i * STEP, true);
     else
         for (int64_t i = 0; i < steps; i++) multiply(rows + i * STEP, panel + i * STEP, false);
-    store_tiles(sums, lower);
-    NL_CPU_WRITTEN();
-}
-
-static AVX512 void finish(const struct nl_cpu_block *panel, int64_t row, int64_t rows,
-                          const float *sums, struct moments *m)
-{
-    const struct lanes on = lanes_of(panel->columns);
-    const struct sums none = {_mm512_setzero_ps(), _mm512_setzero_ps()};
-    if (!panel->mean) {
-        finish_sums(panel, on, row, rows, sums, NULL);
-        return;
-    }
-    m->tally.sum = m->tally.square = none;
-    finish_sums(panel, on, row, rows, sums, &m->tally);
-    add_tally(m);
 }
 
 /* Some rows with all panels of a group, a chunk of the depth at a time. */
@@ -157,15 +205,17 @@ static AVX512 void add_rows(const struct nl_cpu_block *panels, int64_t n, int64_
     int64_t from = 0;
     do {
         const int64_t chunk = least(steps - from, CHUNK);
+        foresee(&panels[0], row, (int)rows);
         for (int64_t i = 0; i < chunk;)
             i += split_run(panels, row, rows, from + i, chunk - i, room->rows + i * STEP);
         NL_CPU_WRITTEN();
         for (int64_t p = 0; p < n; p++) {
-            if (from + chunk == steps) foresee(&panels[p], row, (int)rows);
+            const struct meeting m = {&panels[p], row, rows, room->sums[p], &room->moments[p]};
+            if (p + 1 < n) foresee(&panels[p + 1], row, (int)rows);
+            begin(&m, from == 0);
             add_products(room->rows, (const char *)panels[p].panel + from * STEP, chunk,
-                         rows > SIDE, from == 0, room->sums[p]);
-            if (from + chunk == steps)
-                finish(&panels[p], row, rows, room->sums[p], &room->moments[p]);
+                         rows > SIDE);
+            end(&m, from + chunk == steps);
         }
         from += chunk;
     } while (from < steps);

@@ -7,7 +7,7 @@
 /* The gradient of pairwise, a tile of scores at a time: scores are computed anew, and what they
  * weigh follows from the row sums that the forward pass kept. Queries are cut into parts, each of
  * which sums its own gradients of keys and values; parts are added in order. */
-enum { QUERIES = 112, KEYS = 512, TASKS = 8, WORTH = 1 << 20 };
+enum { QUERIES = 112, MANY_QUERIES = 448, KEYS = 512, TASKS = 8, WORTH = 1 << 20 };
 
 bool nl_cpu_pairwise_dx_can(const struct nl_backend *be, const struct nl_op_desc *desc,
                             nl_reason *why)
@@ -63,7 +63,9 @@ static struct nl_cpu_dx cut_of(const struct nl_op_desc *desc, const struct nl_ar
     dx.kernel = kernel_for(&dx.p);
     const int64_t unit = dx.kernel ? dx.kernel->rows : 1, panel = dx.kernel ? dx.kernel->panel : 1;
     dx.part = up_to(nl_cpu_parts(dx.p.queries, nl_cpu_parts(TASKS, dx.p.batches)), unit);
-    dx.rows = up_to(nl_cpu_parts(dx.part, nl_cpu_parts(dx.part, QUERIES)), unit);
+    const bool thirds = dx.kernel && nl_cpu_panels_of_thirds(dx.kernel); /* panels are larger */
+    const int64_t most = thirds ? MANY_QUERIES : QUERIES;
+    dx.rows = up_to(nl_cpu_parts(dx.part, nl_cpu_parts(dx.part, most)), unit);
     dx.columns = up_to(nl_cpu_parts(dx.p.keys, nl_cpu_parts(dx.p.keys, KEYS)), panel);
     dx.parts = nl_cpu_parts(dx.p.queries, dx.part);
     return dx;
