@@ -59,14 +59,27 @@ static void cut(struct lines *l)
     l->filter_tiles = nl_cpu_parts(conv->filters, l->filters);
 }
 
+static bool is_copied(const nl_tensor *w)
+{
+    return w->dim[2] * w->dim[3] > 1;
+}
+
+/* Runs of few channels of F32 are shorter than steps of thirds. */
+static const struct nl_cpu_kernel *kernel_for(const struct nl_op_desc *desc)
+{
+    const nl_type type = desc->in[0].type;
+    const bool is_short = type == NL_F32 && is_copied(&desc->in[1]);
+    return is_short ? nl_cpu_kernel_vector() : nl_cpu_kernel_for(type);
+}
+
 static void describe(const struct nl_op_desc *desc, struct lines *l)
 {
     const nl_tensor *w = &desc->in[1];
     struct nl_cpu_conv_wish wish;
-    *l = (struct lines){.kernel = nl_cpu_kernel_for(desc->in[0].type)};
+    *l = (struct lines){.kernel = kernel_for(desc)};
     wish = nl_cpu_conv_packed_wish(l->kernel);
     nl_cpu_conv_plan(desc, &wish, &l->conv);
-    l->copies = w->dim[2] * w->dim[3] > 1;
+    l->copies = is_copied(w);
     measure(l, desc);
     cut(l);
 }
@@ -75,7 +88,7 @@ static bool fits(const struct nl_op_desc *desc, nl_reason *why)
 {
     const nl_tensor *x = &desc->in[0], *w = &desc->in[1], *y = &desc->out[0];
     const int *stride = desc->attr.conv.stride, *pad = desc->attr.conv.pad;
-    const bool copies = w->dim[2] * w->dim[3] > 1;
+    const bool copies = is_copied(w);
     if (w->dim[1] * w->dim[2] * w->dim[3] == 1) return nl_decline(why, "one tap needs no lines");
     if (w->dim[1] * (copies ? w->dim[2] : 1) > MOST_RUNS)
         return nl_decline(why, "more than %d runs", MOST_RUNS);
@@ -94,12 +107,12 @@ static bool fits(const struct nl_op_desc *desc, nl_reason *why)
 
 static bool can(const struct nl_backend *be, const struct nl_op_desc *desc, nl_reason *why)
 {
-    const struct nl_cpu_kernel *kernel = nl_cpu_kernel_for(desc->in[0].type);
+    const struct nl_cpu_kernel *kernel = kernel_for(desc);
     if (!kernel) return nl_decline(why, "the processor has neither AVX2 nor AVX-512");
     if (!nl_cpu_conv_can(be, desc, why) || !fits(desc, why)) return false;
     if (kernel->type != desc->in[0].type || desc->out[0].type != kernel->type)
         return nl_decline(why, "the processor multiplies f32 faster, or y is f32");
-    if (desc->in[1].dim[2] * desc->in[1].dim[3] == 1 && desc->in[0].dim[4] % kernel->fill)
+    if (!is_copied(&desc->in[1]) && desc->in[0].dim[4] % kernel->fill)
         return nl_decline(why, "channels are no whole steps");
     return true;
 }

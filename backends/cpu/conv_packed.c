@@ -12,10 +12,9 @@ struct nl_cpu_conv_wish nl_cpu_conv_packed_wish(const struct nl_cpu_kernel *kern
     const int64_t rows = kernel->rows;
     return (struct nl_cpu_conv_wish){.rows = rows,
                                      .filters = kernel->panel,
-                                     .most_rows =
-                                         (nl_cpu_panels_of_thirds(kernel) ? 64 : 112) / rows * rows,
+                                     .most_rows = 112 / rows * rows,
                                      .most_chunk = 4096 / (int64_t)nl_type_size(kernel->type),
-                                     .tiles = nl_cpu_panels_of_thirds(kernel) ? 12 : 16,
+                                     .tiles = 16,
                                      .pad = 64 / (int64_t)nl_type_size(kernel->type),
                                      .cell = kernel->type,
                                      .step = kernel->fill};
