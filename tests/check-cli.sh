@@ -291,5 +291,15 @@ if grep -qw avx2 /proc/cpuinfo; then
     case $core in '' | Nehalem) ok ;; *) wrong "OPENBLAS_CORETYPE=Nehalem became $core" ;; esac
 fi
 
+# AMX serves F32 but where threads have too little stack for it; then the vector kernels do.
+served() { "$program" info --backend=cpu --config="$(dirname "$0")/../configs/nonlocal.yaml" | grep -c amx_x3 || :; }
+if grep -qw amx_bf16 /proc/cpuinfo && test "$(served)" -gt 0; then
+    holds test "$(OMP_STACKSIZE=1M served)" -gt 0
+    holds test "$(OMP_STACKSIZE=' 400 k' served)" = 0
+    holds test "$(GOMP_STACKSIZE=400 served)" = 0
+else
+    echo "skip: this processor or system has no AMX, or threads have small stacks"
+fi
+
 echo "check-cli: $passed passed, $bad failed"
 test "$bad" = 0

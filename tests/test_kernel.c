@@ -48,14 +48,14 @@ static void lay_panels(const struct nl_cpu_kernel *kernel, int64_t depth, struct
 }
 
 /* a[r, d] where the kernel looks for it, and what comes after the sums. */
-static void lay(const struct nl_cpu_kernel *kernel, bool turned, struct numbers *n)
+static void lay(const struct nl_cpu_kernel *kernel, bool turned, int64_t depth, struct numbers *n)
 {
     float *const a = n->a;
     for (int64_t r = 0; r < ROWS; r++)
         for (int64_t d = 0; d < DEPTH; d++) {
             const float value = number((int)(r * DEPTH + d));
             if (kernel->type == NL_F32)
-                a[at_of(kernel, turned, r, d)] = value;
+                a[at_of(kernel, turned, r, d)] = d < depth ? value : NAN;
             else
                 n->half_a[at_of(kernel, turned, r, d)] = nl_float_to_bf16(value);
         }
@@ -96,8 +96,8 @@ static void try(const struct nl_cpu_kernel *kernel, int64_t rows, int64_t column
                                    .ld_residual = LD,
                                    .ldy = LD,
                                    .turned = turned,
-                                   .relu = !plain};
-    lay(kernel, turned, &n);
+                                   .relu = !plain || rows % 2};
+    lay(kernel, turned, depth, &n);
     lay_panels(kernel, depth, &n);
     kernel->run(&b);
     for (int64_t r = 0; r < ROWS; r++)
@@ -205,7 +205,7 @@ START_TEST(sums_are_as_exact_as_f32_allows)
             off += pow((double)deep.y[r * WIDE + c] - sum, 2);
             all += sum * sum;
         }
-    ck_assert_double_le(sqrt(off / all), 2e-6);
+    ck_assert_double_le(sqrt(off / all), 9e-7); /* a product of thirds left out: 1.5e-6 */
     for (int64_t c = 0; c < WIDE; c++) check_moments(c);
 }
 END_TEST

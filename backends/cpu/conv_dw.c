@@ -7,12 +7,12 @@
 #include <string.h>
 
 /* The gradient of a convolution with respect to its filters: dw[k, d] += sum over positions m of
- * dy[m, k] x[m, d], d running over taps and channels. Positions are cut into parts, whose sums
- * are added in order; a part is done a strip at a time: one side is laid out in panels, each of
- * which meets all of the other. Panels are made of the side with fewer columns, of thirds of the
- * other, since rows are dearer to split than panels, and where x has to be gathered of dy. The
- * other side is laid out too: densely, since rows a power of two apart share a few sets of a
- * cache, and of BF16 as pairs of positions, or widened. */
+ * dy[m, k] x[m, d], d running over taps and channels. Positions are cut into parts, whose sums are
+ * added in order; a part is done a strip at a time: one side is laid out in panels, each of which
+ * meets all of the other. Panels are made of the side with fewer columns, of thirds of the other,
+ * since rows are dearer to split than panels, and where x has to be gathered of dy. The other side
+ * is laid out too, but where it is split anyway: densely, since rows a power of two apart share a
+ * few sets of a cache, and of BF16 as pairs of positions, or widened. */
 enum { STRIP = 256, DEPTH = 256, WIDE = 512, ROWS = 256, LEAST = 512, TILES = 16, LINE = 64 };
 
 struct sums {
@@ -46,7 +46,7 @@ static void cut(struct sums *s)
     s->strip = nl_cpu_parts(s->part, nl_cpu_parts(s->part, STRIP));
     s->panel_bytes = (size_t)nl_cpu_panel_elements(s->kernel, STRIP, s->tile_columns) *
                      nl_type_size(s->kernel->type);
-    if (s->type == NL_BF16 || conv->direct)
+    if (s->type == NL_BF16 || (conv->direct && !nl_cpu_panels_of_thirds(s->kernel)))
         s->side_bytes = (size_t)(STRIP * s->tile_rows) * nl_type_size(s->kernel->type);
     if (!conv->direct)
         s->gather_bytes = (size_t)(STRIP * conv->gather_ld) * nl_type_size(conv->cell);

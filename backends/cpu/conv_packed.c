@@ -100,7 +100,8 @@ static void multiply(const struct tile *t, const struct chunk *chunk, int64_t ro
 static void multiply_all(const struct tile *t, const struct chunk *chunk)
 {
     enum { FIT = 1 << 18 };
-    const int64_t floats = chunk->depth * t->filters / t->kernel->step;
+    const int64_t deep = nl_cpu_kernel_depth(t->kernel, chunk->depth);
+    const int64_t floats = deep * t->filters / t->kernel->step;
     const bool along = t->job->args->in[3].rank && floats <= FIT;
     const int64_t strip = along ? t->kernel->rows : t->rows;
     for (int64_t row = 0; row < t->rows; row += strip)

@@ -1,6 +1,12 @@
 #include "backends/cpu/amx.h"
+#include "backends/cpu/cpu.h"
 #include "backends/cpu/kernel.h"
 #include "backends/cpu/thirds.h"
+
+#include <ctype.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
 
 /* The kernel for F32 on AMX, which multiplies BF16 alone: numbers are sums of three of BF16, and
  * of the nine products of two numbers' thirds the six that F32 holds are summed (Henry, Tang and
@@ -12,7 +18,8 @@
 #include "backends/cpu/kernel_512_moments.h"
 #include "backends/cpu/kernel_amx_tiles.h"
 
-/* CHUNK: steps of the depth whose rows are split at a time; GROUP: panels that meet them. */
+/* CHUNK: steps of the depth whose rows are split at a time; GROUP: panels that meet them. All of it
+ * is on the stack. */
 enum {
     STEP = NL_CPU_THIRDS_STEP,
     TILE = NL_CPU_THIRDS_TILE,
@@ -39,18 +46,14 @@ static int64_t steps_of(const struct nl_cpu_block *b)
     return steps_of_run(b) * (b->runs ? b->n_runs : 1);
 }
 
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 /* Rows from `row` on, `steps` steps of the depth from `step` on; returns how many, which end
  * with a run. */
 static int64_t split_run(const struct nl_cpu_block *b, int64_t row, int64_t rows, int64_t step,
                          int64_t steps, char *to)
 {
     const int64_t each = steps_of_run(b), d = step % each * DEEP;
-    const int64_t here = least(each - step % each, steps), deep = least(b->depth - d, here * DEEP);
+    const int64_t here = nl_cpu_least(each - step % each, steps),
+                  deep = nl_cpu_least(b->depth - d, here * DEEP);
     const float *const a = (const float *)b->a + (b->runs ? b->runs[step / each] : 0);
     if (b->turned)
         nl_cpu_thirds_of_depths(a + d * b->lda + row, b->lda, rows, deep, false, to);
@@ -204,7 +207,7 @@ static AVX512 void add_rows(const struct nl_cpu_block *panels, int64_t n, int64_
     const int64_t steps = steps_of(panels);
     int64_t from = 0;
     do {
-        const int64_t chunk = least(steps - from, CHUNK);
+        const int64_t chunk = nl_cpu_least(steps - from, CHUNK);
         foresee(&panels[0], row, (int)rows);
         for (int64_t i = 0; i < chunk;)
             i += split_run(panels, row, rows, from + i, chunk - i, room->rows + i * STEP);
@@ -242,14 +245,43 @@ static AVX512 void run(const struct nl_cpu_block *b)
         n = group_of(b, c, panels);
         if (b->mean) __builtin_memset(room.moments, 0, sizeof room.moments);
         for (int64_t row = 0; row < b->rows; row += ROWS)
-            add_rows(panels, n, row, least(b->rows - row, ROWS), &room);
+            add_rows(panels, n, row, nl_cpu_least(b->rows - row, ROWS), &room);
         for (int64_t p = 0; b->mean && p < n; p++) give_moments(&panels[p], &room.moments[p]);
     }
     _tile_release();
 }
 
+/* Bytes, as OpenMP reads them: kilobytes without a unit; as many as one likes where unset. */
+static size_t bytes_of(const char *variable)
+{
+    static const char units[] = "BKMG";
+    const char *text = getenv(variable);
+    char *end = NULL;
+    if (!text) return SIZE_MAX;
+    const size_t number = strtoull(text, &end, 10);
+    end += strspn(end, " \t");
+    const char *unit = *end ? strchr(units, toupper((unsigned char)*end)) : NULL;
+    return number << 10 * (unit ? unit - units : 1);
+}
+
+/* Whether threads have the stack that a room takes: some systems give them 128 KiB. */
+static bool stacks_suffice(void)
+{
+    enum { LEAST = 512 << 10 };
+    pthread_attr_t usual;
+    size_t size = 0;
+    if (pthread_attr_init(&usual) != 0) return false;
+    const bool known = pthread_attr_getstacksize(&usual, &size) == 0;
+    pthread_attr_destroy(&usual);
+    return known && size >= LEAST && bytes_of("OMP_STACKSIZE") >= LEAST &&
+           bytes_of("GOMP_STACKSIZE") >= LEAST;
+}
+
 const struct nl_cpu_kernel *nl_cpu_kernel_amx_x3(void)
 {
+    enum { UNKNOWN, NO, YES };
+    static _Atomic int known = UNKNOWN;
+    if (known == UNKNOWN) known = nl_cpu_has_amx() && stacks_suffice() ? YES : NO;
     static const struct nl_cpu_kernel kernel = {.name = "amx_x3",
                                                 .type = NL_F32,
                                                 .step = 1,
@@ -259,5 +291,5 @@ const struct nl_cpu_kernel *nl_cpu_kernel_amx_x3(void)
                                                 .rows = ROWS,
                                                 .panel = PANEL,
                                                 .run = run};
-    return nl_cpu_has_amx() ? &kernel : NULL;
+    return known == YES ? &kernel : NULL;
 }

@@ -1,7 +1,7 @@
 /* thirds.h - numbers of F32 as sums of three of BF16, for kernels that multiply those.
  *
  * The first third is the number rounded to BF16, the second what that leaves, rounded, the third
- * the rest: 3 x 8 bits hold all 24 of a number above 1e-31. Inf leaves NaN.
+ * the rest: 3 x 8 bits hold all 24 of a number above 1e-31. Inf, and what rounds to it, leaves NaN.
  */
 #ifndef NL_THIRDS_H
 #define NL_THIRDS_H
