@@ -178,27 +178,27 @@ static void check_moments(int64_t c)
 START_TEST(sums_are_as_exact_as_f32_allows)
 {
     const struct nl_cpu_kernel *kernel = kernel_at(_i);
-    const int64_t runs[RUNS] = {0, DEEP, 2 * DEEP, 3 * DEEP};
+    const int64_t runs[RUNS] = {0, DEEP, INT64_C(2) * DEEP, INT64_C(3) * DEEP};
     double off = 0, all = 0;
     if (!kernel || kernel->type != NL_F32) {
         printf("skip: %s: %s\n", names[_i], kernel ? "for BF16" : "this processor has none");
         return;
     }
     fill_deep(kernel);
-    kernel->run(
-        &(struct nl_cpu_block){.rows = TALL,
-                               .columns = WIDE,
-                               .depth = DEEP,
-                               .a = deep.a,
-                               .lda = DEEP,
-                               .runs = runs,
-                               .n_runs = RUNS,
-                               .panel = deep.panels,
-                               .ld_panel = RUNS * kernel->panel * nl_cpu_kernel_depth(kernel, DEEP),
-                               .y = deep.y,
-                               .ldy = WIDE,
-                               .mean = deep.mean,
-                               .spread = deep.spread});
+    kernel->run(&(struct nl_cpu_block){.rows = TALL,
+                                       .columns = WIDE,
+                                       .depth = DEEP,
+                                       .a = deep.a,
+                                       .lda = DEEP,
+                                       .runs = runs,
+                                       .n_runs = RUNS,
+                                       .panel = deep.panels,
+                                       .ld_panel = INT64_C(1) * RUNS * kernel->panel *
+                                                   nl_cpu_kernel_depth(kernel, DEEP),
+                                       .y = deep.y,
+                                       .ldy = WIDE,
+                                       .mean = deep.mean,
+                                       .spread = deep.spread});
     for (int64_t r = 0; r < TALL; r++)
         for (int64_t c = 0; c < WIDE; c++) {
             const double sum = deep_sum(r, c);

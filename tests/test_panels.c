@@ -116,7 +116,7 @@ static double third_sum(const uint16_t *step, int64_t d, int64_t c)
 {
     enum { THIRD = NL_CPU_THIRDS_TILE, HALF = NL_CPU_THIRDS_TILE / 2, LINE = 32 };
     double sum = 0;
-    for (int third = 0; third < 3; third++)
+    for (int64_t third = 0; third < 3; third++)
         sum += (double)nl_bf16_to_float(
             step[third * THIRD + c / 16 * HALF + d / 2 * LINE + c % 16 * 2 + d % 2]);
     return sum;

@@ -73,13 +73,13 @@ INLINE void lay_out(void)
 }
 
 /* Third `third` of rows, to tiles 4 and 5, and of filters, to 6 and 7. */
-INLINE void load_rows(const char *rows, int third, bool lower)
+INLINE void load_rows(const char *rows, int64_t third, bool lower)
 {
     _tile_loadd(4, rows + 2 * third * TILE, LINE);
     if (lower) _tile_loadd(5, rows + (2 * third + 1) * TILE, LINE);
 }
 
-INLINE void load_filters(const char *panel, int third)
+INLINE void load_filters(const char *panel, int64_t third)
 {
     _tile_loadd(6, panel + 2 * third * TILE, LINE);
     _tile_loadd(7, panel + (2 * third + 1) * TILE, LINE);
@@ -95,9 +95,9 @@ INLINE void multiply_thirds(bool lower)
 }
 
 /* Asks for a third of the next step's filters, which may come from far. */
-INLINE void foresee_third(const char *panel, int third)
+INLINE void foresee_third(const char *panel, int64_t third)
 {
-    for (int at = 2 * third * TILE; at < 2 * (third + 1) * TILE; at += LINE)
+    for (int64_t at = 2 * third * TILE; at < 2 * (third + 1) * TILE; at += LINE)
         __builtin_prefetch(panel + STEP + at);
 }
 

@@ -106,7 +106,7 @@ static AVX512 void split_depths(const float *from, int64_t ld, int64_t rows, int
 /* Three tiles, THIRD words apart, turned. */
 static void turn(const uint32_t *from, uint32_t *to)
 {
-    for (int third = 0; third < THIRDS; third++)
+    for (int64_t third = 0; third < THIRDS; third++)
         nl_cpu_vector()->turn(to + third * THIRD, SIDE, from + third * THIRD,
                               SIDE * (int64_t)sizeof *from);
 }
@@ -116,7 +116,7 @@ static void turn_rows(const float *from, int64_t ld, int64_t rows, int64_t depth
                       uint32_t *to)
 {
     _Alignas(NL_ALIGN) uint32_t room[STEP];
-    if (rows < 2 * SIDE) memset(room, 0, sizeof room);
+    if (rows < INT64_C(2) * SIDE) memset(room, 0, sizeof room);
     for (int64_t r = 0; r < rows; r++) split_along(from + r * ld, depth, scale, room + line_of(r));
     turn(room, to);
     turn(room + WORDS, to + WORDS);
