@@ -54,10 +54,10 @@ struct nl_cpu_kernel {
     const char *name; /* "avx512", "avx2", "avx512bf16", "amx", "amx_x3" */
     nl_type type;     /* of what it multiplies: F32 or BF16 */
     int step;         /* depth is taken so many at a time, which lie side by side */
-    int fill,
-        takes; /* a panel is made up to a multiple of `fill`, which takes that many elements */
-    int deep;  /* less depth than a multiple of that costs as much */
-    int rows, panel; /* what registers hold at a time */
+    int fill;         /* panels are made up to a multiple of so many of the depth, */
+    int takes;        /* which take the room of so many elements */
+    int deep;         /* less depth than a multiple of that costs as much */
+    int rows, panel;  /* what registers hold at a time */
     void (*run)(const struct nl_cpu_block *block);
 };
 

@@ -1,6 +1,5 @@
 #include "backends/cpu/amx.h"
 #include "backends/cpu/kernel.h"
-
 #include "backends/cpu/vector.h"
 
 #include <cpuid.h>

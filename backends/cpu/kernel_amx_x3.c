@@ -1,12 +1,8 @@
 #include "backends/cpu/amx.h"
 #include "backends/cpu/cpu.h"
 #include "backends/cpu/kernel.h"
+#include "backends/cpu/stacks.h"
 #include "backends/cpu/thirds.h"
-
-#include <ctype.h>
-#include <pthread.h>
-#include <stdlib.h>
-#include <string.h>
 
 /* The kernel for F32 on AMX, which multiplies BF16 alone: numbers are sums of three of BF16, and
  * of the nine products of two numbers' thirds the six that F32 holds are summed (Henry, Tang and
@@ -18,8 +14,8 @@
 #include "backends/cpu/kernel_512_moments.h"
 #include "backends/cpu/kernel_amx_tiles.h"
 
-/* CHUNK: steps of the depth whose rows are split at a time; GROUP: panels that meet them. All of it
- * is on the stack. */
+/* CHUNK: steps of the depth whose rows are split at a time; GROUP: panels that meet them, as many as
+ * NEAR steps of filters allow, but FEW. A room is on the stack. */
 enum {
     STEP = NL_CPU_THIRDS_STEP,
     TILE = NL_CPU_THIRDS_TILE,
@@ -251,37 +247,10 @@ static AVX512 void run(const struct nl_cpu_block *b)
     _tile_release();
 }
 
-/* Bytes, as OpenMP reads them: kilobytes without a unit; as many as one likes where unset. */
-static size_t bytes_of(const char *variable)
-{
-    static const char units[] = "BKMG";
-    const char *text = getenv(variable);
-    char *end = NULL;
-    if (!text) return SIZE_MAX;
-    const size_t number = strtoull(text, &end, 10);
-    end += strspn(end, " \t");
-    const char *unit = *end ? strchr(units, toupper((unsigned char)*end)) : NULL;
-    return number << 10 * (unit ? unit - units : 1);
-}
-
-/* Whether threads have the stack that a room takes: some systems give them 128 KiB. */
-static bool stacks_suffice(void)
-{
-    enum { LEAST = 512 << 10 };
-    pthread_attr_t usual;
-    size_t size = 0;
-    if (pthread_attr_init(&usual) != 0) return false;
-    const bool known = pthread_attr_getstacksize(&usual, &size) == 0;
-    pthread_attr_destroy(&usual);
-    return known && size >= LEAST && bytes_of("OMP_STACKSIZE") >= LEAST &&
-           bytes_of("GOMP_STACKSIZE") >= LEAST;
-}
-
 const struct nl_cpu_kernel *nl_cpu_kernel_amx_x3(void)
 {
-    enum { UNKNOWN, NO, YES };
+    enum { UNKNOWN, NO, YES, STACK = 512 << 10 }; /* a room, and what is called with it */
     static _Atomic int known = UNKNOWN;
-    if (known == UNKNOWN) known = nl_cpu_has_amx() && stacks_suffice() ? YES : NO;
     static const struct nl_cpu_kernel kernel = {.name = "amx_x3",
                                                 .type = NL_F32,
                                                 .step = 1,
@@ -291,5 +260,6 @@ const struct nl_cpu_kernel *nl_cpu_kernel_amx_x3(void)
                                                 .rows = ROWS,
                                                 .panel = PANEL,
                                                 .run = run};
+    if (known == UNKNOWN) known = nl_cpu_has_amx() && nl_cpu_stacks_have(STACK) ? YES : NO;
     return known == YES ? &kernel : NULL;
 }

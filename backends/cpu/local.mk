@@ -3,7 +3,7 @@ libnl_cpu_la_SOURCES += %D%/cpu.c %D%/cpu.h %D%/multiply.c %D%/multiply.h \
 	%D%/pointwise.c %D%/pool.c %D%/product.c \
 	%D%/kernel.c %D%/kernel.h %D%/processor.h %D%/kernel_avx2.c %D%/kernel_avx512.c %D%/kernel_avx512bf16.c \
 	%D%/amx.h %D%/kernel_amx.c %D%/kernel_512_half.h %D%/kernel_512_row.h %D%/kernel_512_rows.h %D%/kernel_512_run.h \
-	%D%/kernel_512_moments.h %D%/kernel_amx_tiles.h %D%/kernel_amx_x3.c %D%/thirds.c %D%/thirds.h \
+	%D%/kernel_512_moments.h %D%/kernel_amx_tiles.h %D%/kernel_amx_x3.c %D%/thirds.c %D%/thirds.h %D%/stacks.c %D%/stacks.h \
 	%D%/conv.c %D%/conv.h %D%/conv_blas.c %D%/conv_packed.c %D%/conv_pack.c %D%/conv_lines.c \
 	%D%/moments.c %D%/moments.h \
 	%D%/conv_winograd.c %D%/conv_winograd_dw.c %D%/conv_lines_dw.c \

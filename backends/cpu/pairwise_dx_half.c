@@ -210,18 +210,6 @@ struct tile {
     int64_t key, keys, query, queries;
 };
 
-/* y = [y +] a b for all columns of b's panels. */
-static void multiply(const struct pass *s, struct nl_cpu_block block, const uint16_t *panels,
-                     float *y, bool add)
-{
-    block.panel = panels;
-    block.ld_panel = s->kernel->panel * nl_cpu_kernel_depth(s->kernel, block.depth);
-    block.y = y;
-    block.sums = add ? y : NULL;
-    block.ld_sums = block.ldy;
-    s->kernel->run(&block);
-}
-
 /* Rows of the tile's keys or values with rows of its queries or dy. */
 static void meet(const struct part *t, const struct tile *at, const nl_tensor *a,
                  const uint16_t *panels, float *y)
@@ -233,7 +221,7 @@ static void meet(const struct part *t, const struct tile *at, const nl_tensor *a
                                        .a = from.data,
                                        .lda = from.ld,
                                        .ldy = t->s->rows};
-    multiply(t->s, block, panels + at->query * a->dim[3], y, false);
+    nl_cpu_multiply_panels(t->s->kernel, block, panels + at->query * a->dim[3], y, false);
 }
 
 /* Rows of dy or queries, weighed, are added to the sums of the tile's keys. */
@@ -246,8 +234,9 @@ static void add_to_keys(const struct part *t, const struct tile *at, const uint1
                                        .a = weights,
                                        .lda = t->s->rows,
                                        .ldy = columns};
-    multiply(t->s, block, panels + at->query * up_to(columns, t->s->kernel->panel),
-             sums + at->key * columns, at->query > 0);
+    nl_cpu_multiply_panels(t->s->kernel, block,
+                           panels + at->query * up_to(columns, t->s->kernel->panel),
+                           sums + at->key * columns, at->query > 0);
 }
 
 static void add_to_queries(const struct part *t, const struct tile *at)
@@ -261,8 +250,8 @@ static void add_to_queries(const struct part *t, const struct tile *at)
                                        .lda = s->rows,
                                        .turned = true,
                                        .ldy = d};
-    multiply(s, block, s->keys + t->batch * s->batch_keys + at->key * s->deep,
-             t->dq + at->query * d, at->key > 0);
+    nl_cpu_multiply_panels(s->kernel, block, s->keys + t->batch * s->batch_keys + at->key * s->deep,
+                           t->dq + at->query * d, at->key > 0);
 }
 
 /* Products become affinities over C and gradients of scores. The step that the last query or key

@@ -73,18 +73,6 @@ void nl_cpu_dx_lay_queries(const struct nl_cpu_dx_tile *t)
     nl_cpu_lay_panels(dx->kernel, t->dy.data, t->dy.ld, t->rows, dx->p.width, t->dy_panels);
 }
 
-/* y = [y +] a b for all columns of b's panels. */
-static void multiply(const struct nl_cpu_dx *dx, struct nl_cpu_block block, const float *panels,
-                     float *y, bool add)
-{
-    block.panel = panels;
-    block.ld_panel = dx->kernel->panel * nl_cpu_kernel_depth(dx->kernel, block.depth);
-    block.y = y;
-    block.sums = add ? y : NULL;
-    block.ld_sums = block.ldy;
-    dx->kernel->run(&block);
-}
-
 /* Products of rows of the tile's queries with rows of its keys. */
 static void meet_keys(const struct nl_cpu_dx_tile *t, struct nl_cpu_table a, int64_t depth,
                       const float *panels, float *y)
@@ -95,7 +83,8 @@ static void meet_keys(const struct nl_cpu_dx_tile *t, struct nl_cpu_table a, int
                                        .a = a.data,
                                        .lda = a.ld,
                                        .ldy = t->columns};
-    multiply(t->dx, block, panels + t->key * nl_cpu_kernel_depth(t->dx->kernel, depth), y, false);
+    nl_cpu_multiply_panels(t->dx->kernel, block,
+                           panels + t->key * nl_cpu_kernel_depth(t->dx->kernel, depth), y, false);
 }
 
 /* Sums over the tile's queries, added to the rows of its keys. */
@@ -109,7 +98,7 @@ static void add_to_keys(const struct nl_cpu_dx_tile *t, const float *scores, int
                                        .lda = t->columns,
                                        .turned = true,
                                        .ldy = y.ld};
-    multiply(t->dx, block, panels, y.data + t->key * y.ld, true);
+    nl_cpu_multiply_panels(t->dx->kernel, block, panels, y.data + t->key * y.ld, true);
 }
 
 static const float *panels_of(const struct nl_cpu_dx_tile *t)
@@ -171,8 +160,10 @@ static void add_queries(const struct nl_cpu_dx_tile *t)
                                        .a = t->slopes,
                                        .lda = t->columns,
                                        .ldy = t->dq.ld};
-    multiply(dx, block, panels_of(t) + turned_keys(dx) + turned_values(dx) + laid_keys(dx, t->key),
-             t->dq.data, t->key > 0);
+    nl_cpu_multiply_panels(dx->kernel, block,
+                           panels_of(t) + turned_keys(dx) + turned_values(dx) +
+                               laid_keys(dx, t->key),
+                           t->dq.data, t->key > 0);
 }
 
 void nl_cpu_dx_add_products(const struct nl_cpu_dx_tile *t)

@@ -119,15 +119,13 @@ struct tile {
 static void make_scores(const struct tile *t)
 {
     const struct pass *s = t->s;
-    s->kernel->run(&(struct nl_cpu_block){.rows = t->rows,
-                                          .columns = t->columns,
-                                          .depth = s->p.depth,
-                                          .a = t->q.data,
-                                          .lda = t->q.ld,
-                                          .panel = s->keys + t->key * s->p.depth,
-                                          .ld_panel = s->kernel->panel * s->p.depth,
-                                          .y = t->scores,
-                                          .ldy = s->ld});
+    const struct nl_cpu_block block = {.rows = t->rows,
+                                       .columns = t->columns,
+                                       .depth = s->p.depth,
+                                       .a = t->q.data,
+                                       .lda = t->q.ld,
+                                       .ldy = s->ld};
+    nl_cpu_multiply_panels(s->kernel, block, s->keys + t->key * s->p.depth, t->scores, false);
 }
 
 /* Scores of row `i` become f of scores. Where it has a new largest score, what was summed before it
@@ -162,18 +160,13 @@ static void round_off(const struct tile *t, int64_t i)
 static void add_values(const struct tile *t)
 {
     const struct pass *s = t->s;
-    s->kernel->run(&(struct nl_cpu_block){.rows = t->rows,
-                                          .columns = s->p.width,
-                                          .depth = t->columns,
-                                          .a = t->weights,
-                                          .lda = s->ld,
-                                          .panel = s->values + t->key * s->wide,
-                                          .ld_panel = s->kernel->panel *
-                                                      nl_cpu_kernel_depth(s->kernel, t->columns),
-                                          .sums = t->key ? t->sums : NULL,
-                                          .ld_sums = s->wide,
-                                          .y = t->sums,
-                                          .ldy = s->wide});
+    const struct nl_cpu_block block = {.rows = t->rows,
+                                       .columns = s->p.width,
+                                       .depth = t->columns,
+                                       .a = t->weights,
+                                       .lda = s->ld,
+                                       .ldy = s->wide};
+    nl_cpu_multiply_panels(s->kernel, block, s->values + t->key * s->wide, t->sums, t->key > 0);
 }
 
 static void finish(const struct tile *t, int64_t i)

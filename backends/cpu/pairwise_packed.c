@@ -128,15 +128,13 @@ static void make_scores(const struct pass *s, int64_t query, int64_t rows, float
                     s->p.scale * (q.data[(query + i) * q.ld] + k.data[(s->key + j) * k.ld]);
         return;
     }
-    s->kernel->run(&(struct nl_cpu_block){.rows = rows,
-                                          .columns = s->columns,
-                                          .depth = s->p.depth,
-                                          .a = q.data + query * q.ld,
-                                          .lda = q.ld,
-                                          .panel = s->keys,
-                                          .ld_panel = panel_of_keys(s),
-                                          .y = scores,
-                                          .ldy = s->ld});
+    const struct nl_cpu_block block = {.rows = rows,
+                                       .columns = s->columns,
+                                       .depth = s->p.depth,
+                                       .a = q.data + query * q.ld,
+                                       .lda = q.ld,
+                                       .ldy = s->ld};
+    nl_cpu_multiply_panels(s->kernel, block, s->keys, scores, false);
 }
 
 /* Scores of one query become f of scores. Where a row has a new largest score, what was summed
@@ -163,17 +161,13 @@ static void apply(const struct pass *s, int64_t query, float *row, float *y)
 static void add_values(const struct pass *s, int64_t rows, const float *scores, float *y,
                        int64_t ldy)
 {
-    s->kernel->run(&(struct nl_cpu_block){.rows = rows,
-                                          .columns = s->p.width,
-                                          .depth = s->columns,
-                                          .a = scores,
-                                          .lda = s->ld,
-                                          .panel = s->values,
-                                          .ld_panel = panel_of_values(s),
-                                          .sums = s->key ? y : NULL,
-                                          .ld_sums = ldy,
-                                          .y = y,
-                                          .ldy = ldy});
+    const struct nl_cpu_block block = {.rows = rows,
+                                       .columns = s->p.width,
+                                       .depth = s->columns,
+                                       .a = scores,
+                                       .lda = s->ld,
+                                       .ldy = ldy};
+    nl_cpu_multiply_panels(s->kernel, block, s->values, y, s->key > 0);
 }
 
 static void query_tile(const void *job, int64_t number, void *scratch)

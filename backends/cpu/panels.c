@@ -13,6 +13,17 @@ int64_t nl_cpu_panel_elements(const struct nl_cpu_kernel *kernel, int64_t depth,
            nl_cpu_kernel_depth(kernel, depth);
 }
 
+void nl_cpu_multiply_panels(const struct nl_cpu_kernel *kernel, struct nl_cpu_block block,
+                            const void *panels, float *y, bool add)
+{
+    block.panel = panels;
+    block.ld_panel = kernel->panel * nl_cpu_kernel_depth(kernel, block.depth);
+    block.y = y;
+    block.sums = add ? y : NULL;
+    block.ld_sums = block.ldy;
+    kernel->run(&block);
+}
+
 /* Panels of thirds of what lies depth by depth, or column by column. */
 static void lay_thirds(const struct nl_cpu_kernel *kernel, const float *from, int64_t ld,
                        int64_t depth, int64_t columns, float *to)

@@ -14,6 +14,10 @@ static inline bool nl_cpu_panels_of_thirds(const struct nl_cpu_kernel *kernel)
     return kernel->takes > kernel->fill;
 }
 
+/* y = [y +] a b for all columns of b's panels, which follow one another; `block` has the rest. */
+void nl_cpu_multiply_panels(const struct nl_cpu_kernel *kernel, struct nl_cpu_block block,
+                            const void *panels, float *y, bool add);
+
 /* A matrix [depth, columns] with rows at from + r * ld. */
 void nl_cpu_lay_panels(const struct nl_cpu_kernel *kernel, const float *from, int64_t ld,
                        int64_t depth, int64_t columns, float *to);

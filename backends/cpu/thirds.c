@@ -51,33 +51,24 @@ INLINE __m512i upper_halves(__m512i low, __m512i high)
     return _mm512_permutex2var_epi16(low, odd, high);
 }
 
-/* 32 numbers of a row side by side: 16 words of each third. The last third needs no rounding. */
-INLINE void split_row(__m512 low, __m512 high, uint32_t *to)
-{
-    for (int third = 1; third < THIRDS; third++, to += THIRD) {
-        const __m512i left = third_of(low), right = third_of(high);
-        _mm512_store_si512(to, upper_halves(left, right));
-        low = less(low, left);
-        high = less(high, right);
-    }
-    _mm512_store_si512(to, upper_halves(_mm512_castps_si512(low), _mm512_castps_si512(high)));
-}
-
-INLINE __m512i pair_of(__m512i even, __m512i odd)
+/* The upper halves of 16 words, each beside the other's. */
+INLINE __m512i pairs_of(__m512i even, __m512i odd)
 {
     return _mm512_mask_blend_epi16(0xaaaaaaaau, _mm512_srli_epi32(even, SIDE), odd);
 }
 
-/* Two neighbours of the depth of 16 rows: 16 pairs of each third. */
-INLINE void split_pair(__m512 even, __m512 odd, uint32_t *to)
+/* 16 words of each third: of 32 numbers side by side, or of 16 pairs. The last third needs no
+ * rounding. `pairs` is a constant wherever this is inlined. */
+INLINE void split(__m512 a, __m512 b, bool pairs, uint32_t *to)
 {
     for (int third = 1; third < THIRDS; third++, to += THIRD) {
-        const __m512i first = third_of(even), second = third_of(odd);
-        _mm512_store_si512(to, pair_of(first, second));
-        even = less(even, first);
-        odd = less(odd, second);
+        const __m512i left = third_of(a), right = third_of(b);
+        _mm512_store_si512(to, pairs ? pairs_of(left, right) : upper_halves(left, right));
+        a = less(a, left);
+        b = less(b, right);
     }
-    _mm512_store_si512(to, pair_of(_mm512_castps_si512(even), _mm512_castps_si512(odd)));
+    const __m512i left = _mm512_castps_si512(a), right = _mm512_castps_si512(b);
+    _mm512_store_si512(to, pairs ? pairs_of(left, right) : upper_halves(left, right));
 }
 
 /* One row, a line in each tile; row by row, since memory is read faster along rows. */
@@ -86,8 +77,8 @@ static AVX512 void split_along(const float *from, int64_t depth, float scale, ui
     const __m512 times = _mm512_set1_ps(scale);
     for (int64_t d = 0; d < depth; d += DEEP, from += DEEP, to += STEP) {
         const __mmask16 left = first(depth - d), right = first(depth - d - SIDE);
-        split_row(_mm512_mul_ps(_mm512_maskz_loadu_ps(left, from), times),
-                  _mm512_mul_ps(_mm512_maskz_loadu_ps(right, from + SIDE), times), to);
+        split(_mm512_mul_ps(_mm512_maskz_loadu_ps(left, from), times),
+              _mm512_mul_ps(_mm512_maskz_loadu_ps(right, from + SIDE), times), false, to);
     }
 }
 
@@ -99,7 +90,7 @@ static AVX512 void split_depths(const float *from, int64_t ld, int64_t rows, int
     for (int64_t d = 0; d < DEEP; d += 2, to += SIDE) {
         const __m512 even = _mm512_maskz_loadu_ps(d < depth ? on : 0, from + d * ld);
         const __m512 odd = _mm512_maskz_loadu_ps(d + 1 < depth ? on : 0, from + (d + 1) * ld);
-        split_pair(even, odd, to);
+        split(even, odd, true, to);
     }
 }
 
