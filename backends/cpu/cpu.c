@@ -152,7 +152,7 @@ static const struct nl_impl *const affine_dab_list[] = {&nl_cpu_affine_dab, NULL
 static const struct nl_impl *const bn_dx_list[] = {&nl_cpu_bn_dx, NULL};
 static const struct nl_impl *const bn_sums_list[] = {&nl_cpu_bn_sums, NULL};
 static const struct nl_impl *const pairwise_dx_list[] = {&nl_cpu_pairwise_dx_sorted_widened,
-                                                         &nl_cpu_pairwise_dx_reassociated_widened,
+                                                         &nl_cpu_pairwise_dx_reassociated,
                                                          &nl_cpu_pairwise_dx_half,
                                                          &nl_cpu_pairwise_dx_widened,
                                                          &nl_cpu_pairwise_dx_sorted,
@@ -172,15 +172,14 @@ static const struct nl_impl *const square_sum_list[] = {&nl_cpu_square_sum, NULL
 static const struct nl_impl *const product_list[] = {&nl_cpu_product_widened, &nl_cpu_product,
                                                      NULL};
 
-/* Those for BF16 come first, so that for F32 the last reason is one for F32. The forced ones are
- * reached only when they are asked for by name. */
+/* Those for BF16 come first, so that for F32 the last reason is one for F32; the reassociated one
+ * serves both. The forced ones are reached only when they are asked for by name. */
 static const struct nl_impl *const pairwise_list[] = {&nl_cpu_pairwise_sorted_widened,
-                                                      &nl_cpu_pairwise_reassociated_widened,
+                                                      &nl_cpu_pairwise_reassociated,
                                                       &nl_cpu_pairwise_half,
                                                       &nl_cpu_pairwise_packed_widened,
                                                       &nl_cpu_pairwise_tiled_widened,
                                                       &nl_cpu_pairwise_sorted_forced_widened,
-                                                      &nl_cpu_pairwise_reassociated_forced_widened,
                                                       &nl_cpu_pairwise_sorted,
                                                       &nl_cpu_pairwise_reassociated,
                                                       &nl_cpu_pairwise_packed,

@@ -47,10 +47,8 @@ extern const struct nl_impl nl_cpu_conv_lines, nl_cpu_conv_amx, nl_cpu_conv_amx_
 
 /* The same on BF16 (widened.c). */
 extern const struct nl_impl nl_cpu_product_widened, nl_cpu_pairwise_half,
-    nl_cpu_pairwise_sorted_widened, nl_cpu_pairwise_reassociated_widened,
-    nl_cpu_pairwise_packed_widened, nl_cpu_pairwise_tiled_widened,
-    nl_cpu_pairwise_sorted_forced_widened, nl_cpu_pairwise_reassociated_forced_widened,
-    nl_cpu_pairwise_dx_sorted_widened, nl_cpu_pairwise_dx_reassociated_widened,
+    nl_cpu_pairwise_sorted_widened, nl_cpu_pairwise_packed_widened, nl_cpu_pairwise_tiled_widened,
+    nl_cpu_pairwise_sorted_forced_widened, nl_cpu_pairwise_dx_sorted_widened,
     nl_cpu_pairwise_dx_half, nl_cpu_pairwise_dx_widened;
 
 /* Calls `tile` for each number below `count`, on at most be->threads threads. `scratch` is the

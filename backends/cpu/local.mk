@@ -14,4 +14,4 @@ libnl_cpu_la_SOURCES += %D%/cpu.c %D%/cpu.h %D%/multiply.c %D%/multiply.h \
 	%D%/pairwise_dx_sorted.c %D%/sorted.c %D%/sorted.h %D%/pool_dx.c %D%/vector_train.c \
 	%D%/vector_train.h %D%/conv_dx.c %D%/conv_dw.c %D%/conv_dw.h %D%/conv_dw_end.c %D%/widened.c %D%/optimizer.c \
 	%D%/pairwise.c %D%/pairwise.h %D%/pairwise_packed.c %D%/pairwise_half.c \
-	%D%/pairwise_reassociated.c %D%/pairwise_sorted.c
+	%D%/pairwise_reassociated.c %D%/pairwise_sorted.c %D%/links.c %D%/links.h

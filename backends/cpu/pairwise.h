@@ -31,6 +31,9 @@ struct nl_cpu_pairwise nl_cpu_pairwise_of(const struct nl_op_desc *desc,
 /* F32, dense last axes, leading dimensions that CBLAS takes. */
 nl_cpu_can_fn nl_cpu_pairwise_can;
 
+/* f is the identity and C the number of keys: sums may be taken in another order. F32 and BF16. */
+nl_cpu_can_fn nl_cpu_pairwise_linear;
+
 /* Likewise for the gradient: the forward op's inputs, and y as op pairwise_dx gets it. */
 struct nl_cpu_pairwise nl_cpu_pairwise_dx_of(const struct nl_op_desc *desc,
                                              const struct nl_args *args);

@@ -135,12 +135,9 @@ static nl_status run(struct nl_backend *be, const void *prepared, const struct n
                                             .drop = drop}
 
 WIDENED(nl_cpu_pairwise_sorted, "sorted");
-WIDENED(nl_cpu_pairwise_reassociated, "reassociated");
 WIDENED(nl_cpu_pairwise_packed, "tiled");
 WIDENED(nl_cpu_pairwise_tiled, "tiled");
 WIDENED(nl_cpu_pairwise_sorted_forced, "sorted");
-WIDENED(nl_cpu_pairwise_reassociated_forced, "reassociated");
 WIDENED(nl_cpu_pairwise_dx_sorted, "sorted");
-WIDENED(nl_cpu_pairwise_dx_reassociated, "reassociated");
 WIDENED(nl_cpu_pairwise_dx, "tiled");
 WIDENED(nl_cpu_product, "blas");

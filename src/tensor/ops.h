@@ -7,9 +7,9 @@
  * variance, a, b, da, db, p, q), which are F64, since their differences are what counts.
  * BF16: activations and their gradients may be BF16, all of one op alike; what is beside them is
  * F32 then: filters, biases, scales and offsets, dw and dbias, row of pairwise. Each output is
- * rounded once, to nearest, ties to even. Filters, and affinities and gradients of scores before
- * they weigh rows, may be rounded to BF16 before they are multiplied. cast leads from and to BF16;
- * no other op mixes.
+ * rounded once, to nearest, ties to even. Filters, and affinities, gradients of scores and products
+ * of keys and values before they weigh rows, may be rounded to BF16 before they are multiplied. cast
+ * leads from and to BF16; no other op mixes.
  * Sums: F32 and BF16 products accumulate in float, means and statistics in double.
  *
  * conv       x [N,T,H,W,C], w [K,kt,kh,kw,C] dense, bias [K], residual like y -> y [N,T',H',W',K]

@@ -1,0 +1,98 @@
+#include "backends/cpu/links.h"
+
+#include "backends/cpu/vector.h"
+#include "src/core/memory.h"
+
+struct nl_cpu_chain {
+    int n;
+    struct nl_kernel kernel[NL_CPU_LINKS];
+    size_t packed; /* the most that filters of one of them take; scratch follows */
+};
+
+nl_tensor nl_cpu_link_rows(const nl_tensor *t, int64_t b)
+{
+    const int64_t rows = t->dim[2], columns = t->dim[3], ld = rows > 1 ? t->stride[2] : columns;
+    const int64_t at = b / t->dim[1] * t->stride[0] + b % t->dim[1] * t->stride[1];
+    nl_tensor view = nl_tensor_dense(t->type, 5, (const int64_t[]){1, 1, 1, rows, columns});
+    for (int i = 0; i < 3; i++) view.stride[i] = ld * rows;
+    view.stride[3] = ld;
+    if (t->data) view.data = (char *)t->data + at * (int64_t)nl_type_size(t->type);
+    return view;
+}
+
+nl_tensor nl_cpu_link_filters(int64_t filters, int64_t channels, void *data)
+{
+    nl_tensor w = nl_tensor_dense(NL_F32, 5, (const int64_t[]){filters, 1, 1, 1, channels});
+    w.data = data;
+    return w;
+}
+
+nl_status nl_cpu_link_bytes(int64_t filters, int64_t channels, size_t *bytes)
+{
+    NL_TRY(nl_size_mul((size_t)filters, (size_t)channels, bytes));
+    NL_TRY(nl_size_mul(*bytes, sizeof(float), bytes));
+    *bytes = nl_align_up(*bytes);
+    return NL_OK;
+}
+
+static struct nl_op_desc desc_of(const struct nl_cpu_link *link)
+{
+    struct nl_op_desc desc = {.op = link->op,
+                              .attr = {.conv = {.stride = {1, 1, 1}, .extent = {1, 1, 1}}},
+                              .in = {link->in[0], link->in[1]},
+                              .out = {link->out}};
+    if (link->op == NL_OP_CONV_DX) desc.attr.conv.extent[2] = (int)link->out.dim[3];
+    desc.attr.conv.set = link->op == NL_OP_CONV_DW;
+    return desc;
+}
+
+nl_status nl_cpu_chain_prepare(struct nl_backend *be, const struct nl_cpu_link *links, int n,
+                               struct nl_cpu_chain **chain, struct nl_need *need)
+{
+    struct nl_cpu_chain *c = NULL;
+    size_t scratch = 0;
+    NL_TRY(nl_calloc(1, sizeof *c, &c));
+    *chain = c;
+    for (; c->n < n; c->n++) {
+        struct nl_kernel *kernel = &c->kernel[c->n];
+        const struct nl_op_desc desc = desc_of(&links[c->n]);
+        NL_TRY(nl_kernel_prepare(be, &desc, NULL, kernel));
+        if (kernel->need.packed > c->packed) c->packed = nl_align_up(kernel->need.packed);
+        if (kernel->need.workspace > scratch) scratch = kernel->need.workspace;
+    }
+    NL_TRY(nl_size_add(need->workspace, c->packed, &need->workspace));
+    return nl_size_add(need->workspace, scratch, &need->workspace);
+}
+
+void nl_cpu_chain_drop(struct nl_backend *be, struct nl_cpu_chain *chain)
+{
+    for (int i = 0; chain && i < chain->n; i++) nl_kernel_drop(be, &chain->kernel[i]);
+    nl_free(chain);
+}
+
+static void scale_filter(const void *job, int64_t tile, void *scratch)
+{
+    const struct nl_cpu_link *link = job;
+    const int64_t channels = link->out.dim[4];
+    float *const filter = (float *)link->out.data + tile * channels;
+    (void)scratch;
+    nl_cpu_vector()->scale(filter, filter, link->scale, channels);
+}
+
+nl_status nl_cpu_chain_run(struct nl_backend *be, const struct nl_cpu_chain *chain,
+                           const struct nl_cpu_link *links, void *workspace)
+{
+    for (int i = 0; i < chain->n; i++) {
+        const struct nl_kernel *kernel = &chain->kernel[i];
+        const struct nl_cpu_link *link = &links[i];
+        const struct nl_args args = {.in = {link->in[0], link->in[1]},
+                                     .out = {link->out},
+                                     .packed = kernel->need.packed ? workspace : NULL,
+                                     .workspace = (char *)workspace + chain->packed};
+        if (kernel->need.packed) NL_TRY(nl_kernel_pack(be, kernel, &args, workspace));
+        NL_TRY(nl_kernel_run(be, kernel, &args));
+        if (link->op == NL_OP_CONV_DW)
+            nl_cpu_for_tiles(be, link->out.dim[0], scale_filter, link, NULL, 0);
+    }
+    return NL_OK;
+}
