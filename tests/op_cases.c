@@ -38,8 +38,12 @@
 #define PAIRWISE(kind, affinity, sum, factor)                                                      \
     NL_OP_PAIRWISE,                                                                                \
     {                                                                                              \
-        .pairwise = {.score = NL_SCORE_##kind, .f = NL_F_##affinity, .norm = NL_NORM_##sum,        \
-                     .scale = factor }                                                             \
+        .pairwise = {                                                                              \
+            .score = NL_SCORE_##kind,                                                              \
+            .f = NL_F_##affinity,                                                                  \
+            .norm = NL_NORM_##sum,                                                                 \
+            .scale = factor                                                                        \
+        }                                                                                          \
     }
 
 /* Every pairwise function on three sets of views. Sums that divide stay far from zero. */
@@ -52,7 +56,8 @@
         {.name = "pairwise " text ", slices of wider rows",                                        \
          .fill = fill_with,                                                                        \
          .desc = {PAIRWISE(score, f, norm, 0.25),                                                  \
-                  {ROWS4(1, 1, 301, d, 40), ROWS4(1, 1, 147, d, 33), ROWS4(1, 1, 147, 24, 33)},    \
+                  {ROWS4(1, 1, 301, d, 40), ROWS4(1, 1, 147, d, 33), ROWS4(1, 1, 147, 24, 33),     \
+                   VECTOR(24), ROWS4(1, 1, 301, 24, 31)},                                          \
                   {ROWS4(1, 1, 301, 24, 29)}}},                                                    \
     {                                                                                              \
         .name = "pairwise " text ", frames attend within columns", .fill = fill_with, .desc = {    \
@@ -63,6 +68,8 @@
              {.rank = 4,                                                                           \
               .dim = {2, 6, 4, d},                                                                 \
               .stride = {INT64_C(24) * (d), d, INT64_C(6) * (d), 1}},                              \
+             {.rank = 4, .dim = {2, 6, 4, 5}, .stride = {120, 5, 30, 1}},                          \
+             {.rank = 0},                                                                          \
              {.rank = 4, .dim = {2, 6, 4, 5}, .stride = {120, 5, 30, 1}}},                         \
             {{.rank = 4, .dim = {2, 6, 4, 5}, .stride = {120, 5, 30, 1}}}                          \
         }                                                                                          \
@@ -321,6 +328,15 @@ const struct op_case op_cases[] = {
               {DENSE4(1, 1, 60, 64), DENSE4(1, 1, 90, 64), DENSE4(1, 1, 90, 64)},
               {DENSE4(1, 1, 60, 64)}},
      .tolerance = 2e-4 /* scores of some hundreds: their own rounding is multiplied in exp */},
+    {.name = "pairwise of vectors wider than a chunk of the residual",
+     .desc = {PAIRWISE(PRODUCT, EXP, SUM, 0.1),
+              {DENSE4(1, 2, 60, 64), DENSE4(1, 2, 90, 64), DENSE4(1, 2, 90, 300), VECTOR(300),
+               ROWS4(1, 2, 60, 300, 304)},
+              {DENSE4(1, 2, 60, 300)}}},
+    {.name = "pairwise with a bias",
+     .desc = {PAIRWISE(PRODUCT, RELU, COUNT, 0.1),
+              {DENSE4(1, 2, 60, 64), DENSE4(1, 2, 90, 64), DENSE4(1, 2, 90, 70), VECTOR(70)},
+              {DENSE4(1, 2, 60, 70)}}},
     {.name = "pairwise sums with large scores",
      .fill = FILL_LARGE,
      .desc = {PAIRWISE(SUM, EXP, SUM, 1),
@@ -395,10 +411,8 @@ const struct op_case op_cases[] = {
               {{.rank = 1, .dim = {19}, .stride = {2}}},
               {{.rank = 1, .dim = {19}, .stride = {3}}}}},
     {.name = "cast to BF16",
-     .desc = {NL_OP_CAST,
-              {.cast = {NL_BF16}},
-              {ROWS5(1, 2, 3, 4, 5, 9)},
-              {ROWS5(1, 2, 3, 4, 5, 6)}}},
+     .desc =
+         {NL_OP_CAST, {.cast = {NL_BF16}}, {ROWS5(1, 2, 3, 4, 5, 9)}, {ROWS5(1, 2, 3, 4, 5, 6)}}},
     {.name = "cast to F32",
      .desc = {NL_OP_CAST, {.cast = {NL_F32}}, {DENSE5(2, 3, 4, 5, 37)}, {DENSE5(2, 3, 4, 5, 37)}}},
     {.name = "bn_fold",

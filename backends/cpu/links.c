@@ -1,6 +1,6 @@
 #include "backends/cpu/links.h"
 
-#include "backends/cpu/vector.h"
+#include "backends/cpu/pairwise.h"
 #include "src/core/memory.h"
 
 struct nl_cpu_chain {
@@ -11,12 +11,13 @@ struct nl_cpu_chain {
 
 nl_tensor nl_cpu_link_rows(const nl_tensor *t, int64_t b)
 {
+    if (!t->rank) return *t;
     const int64_t rows = t->dim[2], columns = t->dim[3], ld = rows > 1 ? t->stride[2] : columns;
-    const int64_t at = b / t->dim[1] * t->stride[0] + b % t->dim[1] * t->stride[1];
     nl_tensor view = nl_tensor_dense(t->type, 5, (const int64_t[]){1, 1, 1, rows, columns});
     for (int i = 0; i < 3; i++) view.stride[i] = ld * rows;
     view.stride[3] = ld;
-    if (t->data) view.data = (char *)t->data + at * (int64_t)nl_type_size(t->type);
+    if (t->data)
+        view.data = (char *)t->data + nl_cpu_batch_at(t, b) * (int64_t)nl_type_size(t->type);
     return view;
 }
 
@@ -39,7 +40,7 @@ static struct nl_op_desc desc_of(const struct nl_cpu_link *link)
 {
     struct nl_op_desc desc = {.op = link->op,
                               .attr = {.conv = {.stride = {1, 1, 1}, .extent = {1, 1, 1}}},
-                              .in = {link->in[0], link->in[1]},
+                              .in = {link->in[0], link->in[1], link->in[2], link->in[3]},
                               .out = {link->out}};
     if (link->op == NL_OP_CONV_DX) desc.attr.conv.extent[2] = (int)link->out.dim[3];
     desc.attr.conv.set = link->op == NL_OP_CONV_DW;
@@ -85,7 +86,7 @@ nl_status nl_cpu_chain_run(struct nl_backend *be, const struct nl_cpu_chain *cha
     for (int i = 0; i < chain->n; i++) {
         const struct nl_kernel *kernel = &chain->kernel[i];
         const struct nl_cpu_link *link = &links[i];
-        const struct nl_args args = {.in = {link->in[0], link->in[1]},
+        const struct nl_args args = {.in = {link->in[0], link->in[1], link->in[2], link->in[3]},
                                      .out = {link->out},
                                      .packed = kernel->need.packed ? workspace : NULL,
                                      .workspace = (char *)workspace + chain->packed};

@@ -9,15 +9,16 @@
 
 enum { NL_CPU_LINKS = 5 };
 
-/* With rows x [n,C] and y [n,K] and filters w [K,C], F32: NL_OP_CONV x, w -> y = x w^T;
+/* With rows x [n,C] and y [n,K] and filters w [K,C], F32: NL_OP_CONV x, w, [bias], [residual] ->
+ * y = x w^T + bias + residual;
  * NL_OP_CONV_DX y, w -> x = y w; NL_OP_CONV_DW x, y -> w = scale * y^T x. */
 struct nl_cpu_link {
     nl_op op;
-    nl_tensor in[2], out;
+    nl_tensor in[4], out;
     float scale;
 };
 
-/* Row i of batch b of t [B0,B1,n,C] as the i-th position of [1,1,1,n,C]. */
+/* Row i of batch b of t [B0,B1,n,C] as the i-th position of [1,1,1,n,C]; of no tensor, none. */
 nl_tensor nl_cpu_link_rows(const nl_tensor *t, int64_t b);
 
 /* Filters [K,C] at `data`; the bytes that they take, NL_ENOMEM where those are too many to count. */

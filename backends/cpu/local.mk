@@ -11,7 +11,7 @@ libnl_cpu_la_SOURCES += %D%/cpu.c %D%/cpu.h %D%/multiply.c %D%/multiply.h \
 	%D%/winograd_tiles.c %D%/winograd_tiles.h \
 	%D%/bn.c %D%/pairwise_dx.c %D%/pairwise_dx.h %D%/pairwise_dx_half.c %D%/pairwise_dx_products.c \
 	%D%/panels.c %D%/panels.h %D%/turn.c %D%/turn.h %D%/pairwise_dx_reassociated.c \
-	%D%/pairwise_dx_sorted.c %D%/sorted.c %D%/sorted.h %D%/pool_dx.c %D%/vector_train.c \
+	%D%/pairwise_dx_sorted.c %D%/sorted.c %D%/sorted.h %D%/vector_sweep.c %D%/vector_sweep.h %D%/pool_dx.c %D%/vector_train.c \
 	%D%/vector_train.h %D%/conv_dx.c %D%/conv_dw.c %D%/conv_dw.h %D%/conv_dw_end.c %D%/widened.c %D%/optimizer.c \
 	%D%/pairwise.c %D%/pairwise.h %D%/pairwise_packed.c %D%/pairwise_half.c \
 	%D%/pairwise_reassociated.c %D%/pairwise_sorted.c %D%/links.c %D%/links.h

@@ -1,4 +1,5 @@
 #include "backends/cpu/pairwise.h"
+#include "backends/cpu/lines.h"
 
 #include <math.h>
 
@@ -25,6 +26,8 @@ struct nl_cpu_pairwise nl_cpu_pairwise_of(const struct nl_op_desc *desc, const s
                                     .k = k,
                                     .v = v,
                                     .y = &args->out[0],
+                                    .bias = args->in[3].rank ? args->in[3].data : NULL,
+                                    .residual = args->in[4].rank ? &args->in[4] : NULL,
                                     .batches = q->dim[0] * q->dim[1],
                                     .queries = q->dim[2],
                                     .keys = k->dim[2],
@@ -38,10 +41,35 @@ struct nl_cpu_pairwise nl_cpu_pairwise_of(const struct nl_op_desc *desc, const s
                                     .vector = nl_cpu_vector()};
 }
 
+static void add_residual(const struct nl_cpu_pairwise *p, int64_t at, float *sums)
+{
+    enum { SOME = 256 };
+    float room[SOME];
+    for (int64_t c = 0; c < p->width; c += SOME) {
+        const int64_t n = nl_cpu_least(SOME, p->width - c);
+        const struct nl_cpu_after after = {
+            .bias = p->bias ? p->bias + c : NULL,
+            .residual = nl_cpu_read(p->residual->data, p->residual->type, at + c, n, room)};
+        p->vector->combine(sums + c, sums + c, &after, n);
+    }
+}
+
+void nl_cpu_pairwise_end(const struct nl_cpu_pairwise *p, int64_t batch, int64_t query,
+                         float factor, float *sums)
+{
+    const struct nl_cpu_after after = {.bias = p->bias};
+    p->vector->scale(sums, sums, factor, p->width);
+    if (p->residual)
+        add_residual(p, nl_cpu_batch_at(p->residual, batch) + query * p->residual->stride[2], sums);
+    else if (p->bias)
+        p->vector->combine(sums, sums, &after, p->width);
+}
+
 /* One tile of queries against all keys: `rows` queries, keys in turn `columns` at a time. */
 struct tile {
     const struct nl_cpu_pairwise *p;
     struct nl_cpu_table q, k, v, y;
+    int64_t batch, query; /* the first */
     int64_t rows, columns;
     float *scores; /* [rows, ld] */
     int64_t ld;
@@ -142,8 +170,7 @@ static void normalise(const struct tile *t)
     for (int64_t i = 0; i < t->rows; i++) {
         const float c = t->p->norm == NL_NORM_SUM ? t->sum[i] : (float)t->p->keys;
         if (t->row) t->row[i] = is_softmax(t->p) ? t->top[i] + logf(c) : c;
-        float *y = t->y.data + i * t->y.ld;
-        t->p->vector->scale(y, y, 1.0f / c, t->p->width);
+        nl_cpu_pairwise_end(t->p, t->batch, t->query + i, 1.0f / c, t->y.data + i * t->y.ld);
     }
 }
 
@@ -172,7 +199,13 @@ static void attend(const struct cut *cut, int64_t batch, int64_t query, float *s
 {
     const struct nl_cpu_pairwise *p = &cut->p;
     const struct nl_cpu_table keys = nl_cpu_batch(p->k, batch), values = nl_cpu_batch(p->v, batch);
-    struct tile t = {.p = p, .k = keys, .v = values, .scores = scores, .ld = cut->columns};
+    struct tile t = {.p = p,
+                     .k = keys,
+                     .v = values,
+                     .batch = batch,
+                     .query = query,
+                     .scores = scores,
+                     .ld = cut->columns};
     t.small = (double)p->queries * (double)p->keys <= SMALL;
     t.rows = p->queries - query < cut->rows ? p->queries - query : cut->rows;
     t.q = nl_cpu_batch(p->q, batch);

@@ -51,28 +51,22 @@ struct taken {
     double *part;
     int64_t columns;
     double scale;
+    const struct nl_cpu_vector_sweep *sweep;
 };
 
 static void take_query(const void *user, int64_t row, const double *plain, const double *weighted)
 {
     const struct taken *t = user;
-    const float *dy = t->row.data + row * t->row.ld;
-    double sum = 0;
     (void)weighted;
-#pragma omp simd reduction(+ : sum)
-    for (int64_t c = 0; c < t->columns; c++) sum += (double)dy[c] * plain[c];
-    t->part[row] = sum * t->scale;
+    t->part[row] = t->sweep->dot(plain, t->row.data + row * t->row.ld, t->columns) * t->scale;
 }
 
 static void take_key(const void *user, int64_t row, const double *plain, const double *weighted)
 {
     const struct taken *t = user;
     const double key = (double)t->score.data[row * t->score.ld];
-    float *restrict dv = t->dv.data + row * t->dv.ld;
     take_query(user, row, plain, weighted);
-#pragma omp simd
-    for (int64_t c = 0; c < t->columns; c++)
-        dv[c] = (float)((key * plain[c] + weighted[c]) * t->scale);
+    t->sweep->take(t->dv.data + row * t->dv.ld, plain, weighted, key, t->scale, t->columns);
 }
 
 static struct nl_cpu_table at_column(struct nl_cpu_table table, int64_t column)
@@ -96,7 +90,8 @@ static void sweep_tile(const void *job, int64_t tile, void *scratch)
                           .dv = at_column(nl_cpu_batch(j->dv, batch), from),
                           .part = j->parts + number * (p->queries + p->keys),
                           .columns = nl_cpu_least(NL_CPU_SWEEP, p->width - from),
-                          .scale = j->scale};
+                          .scale = j->scale,
+                          .sweep = nl_cpu_vector_sweep()};
     (void)scratch;
     if (for_keys) taken.part += p->queries;
     nl_cpu_sweep_run(&(struct nl_cpu_sweep){.items = for_keys ? queries : keys,
@@ -105,7 +100,8 @@ static void sweep_tile(const void *job, int64_t tile, void *scratch)
                                             .from = from,
                                             .columns = taken.columns,
                                             .take = for_keys ? take_key : take_query,
-                                            .user = &taken});
+                                            .user = &taken,
+                                            .vector = taken.sweep});
 }
 
 /* One batch's dot products from their parts. */

@@ -178,7 +178,7 @@ static void finish(const struct tile *t, int64_t i)
     if (p->row)
         p->row[t->s->batch * p->queries + t->query + i] =
             p->f == NL_F_EXP && p->norm == NL_NORM_SUM ? t->top[i] + logf(c) : c;
-    p->vector->scale(sums, sums, 1.0f / c, p->width);
+    nl_cpu_pairwise_end(p, t->s->batch, t->query + i, 1.0f / c, sums);
     p->vector->narrow(y.data + (t->query + i) * y.ld, sums, p->width);
 }
 

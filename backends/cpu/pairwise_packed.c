@@ -185,7 +185,7 @@ static void query_tile(const void *job, int64_t number, void *scratch)
         if (s->p.row)
             s->p.row[s->batch * s->p.queries + query + i] =
                 s->p.f == NL_F_EXP && s->p.norm == NL_NORM_SUM ? s->top[query + i] + logf(c) : c;
-        s->p.vector->scale(to + i * y.ld, to + i * y.ld, 1.0f / c, s->p.width);
+        nl_cpu_pairwise_end(&s->p, s->batch, query + i, 1.0f / c, to + i * y.ld);
     }
 }
 

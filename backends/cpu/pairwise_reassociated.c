@@ -38,7 +38,8 @@ static void links_of(const struct nl_op_desc *desc, const nl_tensor *in, const n
                     w = nl_cpu_link_filters(v.dim[4], k.dim[4], made);
     const float factor = (float)desc->attr.pairwise.scale / (float)k.dim[3];
     links[0] = (struct nl_cpu_link){NL_OP_CONV_DW, {k, v}, w, factor};
-    links[1] = (struct nl_cpu_link){NL_OP_CONV, {q, w}, nl_cpu_link_rows(y, b), 1};
+    links[1] = (struct nl_cpu_link){
+        NL_OP_CONV, {q, w, in[3], nl_cpu_link_rows(&in[4], b)}, nl_cpu_link_rows(y, b), 1};
 }
 
 static nl_status prepare(struct nl_backend *be, const struct nl_op_desc *desc, void **prepared,

@@ -29,19 +29,23 @@ static nl_status prepare(struct nl_backend *be, const struct nl_op_desc *desc, v
 
 /* Where the queries of one sweep put what they take. */
 struct taken {
-    struct nl_cpu_table q, y;
+    struct nl_cpu_table q, y, residual;
+    struct nl_cpu_after after; /* bias, at the sweep's first column */
     int64_t columns;
     double scale;
+    const struct nl_cpu_vector *vector;
+    const struct nl_cpu_vector_sweep *sweep;
 };
 
 static void take(const void *user, int64_t row, const double *plain, const double *weighted)
 {
     const struct taken *t = user;
     const double query = (double)t->q.data[row * t->q.ld];
-    float *restrict y = t->y.data + row * t->y.ld;
-#pragma omp simd
-    for (int64_t c = 0; c < t->columns; c++)
-        y[c] = (float)((query * plain[c] + weighted[c]) * t->scale);
+    float *const y = t->y.data + row * t->y.ld;
+    struct nl_cpu_after after = t->after;
+    t->sweep->take(y, plain, weighted, query, t->scale, t->columns);
+    if (t->residual.data) after.residual = t->residual.data + row * t->residual.ld;
+    if (after.bias || after.residual) t->vector->combine(y, y, &after, t->columns);
 }
 
 static void sweep_tile(const void *job, int64_t tile, void *scratch)
@@ -53,16 +57,22 @@ static void sweep_tile(const void *job, int64_t tile, void *scratch)
     struct taken taken = {.q = nl_cpu_batch(p->q, batch),
                           .y = nl_cpu_batch(p->y, batch),
                           .columns = nl_cpu_least(NL_CPU_SWEEP, p->width - from),
-                          .scale = (double)p->scale / (double)p->keys};
+                          .scale = (double)p->scale / (double)p->keys,
+                          .vector = p->vector,
+                          .sweep = nl_cpu_vector_sweep()};
     (void)scratch;
     taken.y.data += from;
+    if (p->bias) taken.after.bias = p->bias + from;
+    if (p->residual) taken.residual = nl_cpu_batch(p->residual, batch);
+    if (p->residual) taken.residual.data += from;
     nl_cpu_sweep_run(&(struct nl_cpu_sweep){.items = nl_cpu_order_of_keys(orders, batch),
                                             .takers = nl_cpu_order_of_queries(orders, batch),
                                             .rows = nl_cpu_batch(p->v, batch),
                                             .from = from,
                                             .columns = taken.columns,
                                             .take = take,
-                                            .user = &taken});
+                                            .user = &taken,
+                                            .vector = taken.sweep});
 }
 
 static nl_status run(struct nl_backend *be, const void *prepared, const struct nl_op_desc *desc,

@@ -119,15 +119,9 @@ void nl_cpu_orders_sort(const struct nl_backend *be, const struct nl_cpu_orders 
 static void add_items(const struct nl_cpu_sweep *s, int64_t done, int64_t end, double *plain,
                       double *weighted)
 {
-    for (int64_t i = done; i < end; i++) {
-        const float *row = s->rows.data + s->items.place[i] * s->rows.ld + s->from;
-        const double score = (double)s->items.score[i];
-#pragma omp simd
-        for (int64_t c = 0; c < s->columns; c++) {
-            plain[c] += (double)row[c];
-            weighted[c] += score * (double)row[c];
-        }
-    }
+    for (int64_t i = done; i < end; i++)
+        s->vector->add(plain, weighted, s->rows.data + s->items.place[i] * s->rows.ld + s->from,
+                       (double)s->items.score[i], s->columns);
 }
 
 /* Takers go by in rising order. Where a score is NaN everything counts, so that it shows. */

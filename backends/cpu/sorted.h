@@ -9,9 +9,10 @@
 #define NL_SORTED_H
 
 #include "backends/cpu/pairwise.h"
+#include "backends/cpu/vector_sweep.h"
 
 /* Columns of a sweep: one tile sums them from first to last, so threads change nothing. */
-enum { NL_CPU_SWEEP = 32 };
+enum { NL_CPU_SWEEP = 64 };
 
 /* Scores of one side in falling order, NaN last. */
 struct nl_cpu_order {
@@ -46,6 +47,7 @@ struct nl_cpu_sweep {
     int64_t from, columns;    /* at most NL_CPU_SWEEP of them */
     nl_cpu_take_fn *take;
     const void *user;
+    const struct nl_cpu_vector_sweep *vector;
 };
 
 void nl_cpu_sweep_run(const struct nl_cpu_sweep *sweep);

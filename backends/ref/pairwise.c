@@ -53,8 +53,10 @@ nl_status nl_ref_pairwise_prepare(struct nl_backend *be, const struct nl_op_desc
 static void attend(const struct nl_op_desc *desc, const struct nl_args *args, int64_t b, int64_t i,
                    double *row)
 {
-    const nl_tensor *v = &args->in[2], *y = &args->out[0];
+    const nl_tensor *v = &args->in[2], *bias = &args->in[3], *residual = &args->in[4];
+    const nl_tensor *y = &args->out[0];
     const int64_t to = batch_of(y, b) + i * y->stride[2];
+    const int64_t from = residual->rank ? batch_of(residual, b) + i * residual->stride[2] : 0;
     score_row(desc, args, b, i, row);
     const double all = affinity_row(desc, v->dim[2], row);
     if (args->out[1].rank) nl_ref_put(&args->out[1], b * y->dim[2] + i, all);
@@ -62,6 +64,8 @@ static void attend(const struct nl_op_desc *desc, const struct nl_args *args, in
         double sum = 0;
         for (int64_t j = 0; j < v->dim[2]; j++)
             sum += row[j] * nl_ref_get(v, batch_of(v, b) + j * v->stride[2] + c);
+        if (bias->rank) sum += nl_ref_get(bias, c);
+        if (residual->rank) sum += nl_ref_get(residual, from + c);
         nl_ref_put(y, to + c, sum);
     }
 }

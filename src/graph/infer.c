@@ -152,6 +152,8 @@ static nl_status infer_pairwise(struct nl_op_desc *d)
     const int64_t dim[4] = {q->dim[0], q->dim[1], q->dim[2], v->dim[3]};
     out_dense(d, 0, 4, dim);
     strides_in_order_of(&d->out[0], q);
+    if (d->in[3].rank) NL_TRY(want_vector(&d->in[3], v->dim[3], "bias"));
+    if (d->in[4].rank) NL_TRY(want_same(&d->in[4], &d->out[0], "residual"));
     if (d->attr.pairwise.row) d->out[1] = nl_tensor_dense(nl_type_of_sums(q->type), 3, dim);
     return NL_OK;
 }

@@ -28,10 +28,11 @@
  * softmax    over the last axis: y = exp(x - m) / sum exp(x - m), m the row's maximum. y == x is
  *            allowed.
  * mean       y[n,c] = mean over T,H,W of x[n,t,h,w,c].
- * pairwise   q [B0,B1,P,d], k [B0,B1,M,d], v [B0,B1,M,e] -> y [B0,B1,P,e]; last axes have stride 1,
- *            the others any. With s_ij = scale * (q_i . k_j) (score product), or
+ * pairwise   q [B0,B1,P,d], k [B0,B1,M,d], v [B0,B1,M,e], bias [e], residual like y -> y
+ *            [B0,B1,P,e]; last axes have stride 1, the others any. With s_ij = scale * (q_i . k_j) (score product), or
  *            s_ij = scale * (q_i + k_j) (score sum, d = 1):
- *            y_i = sum_j f(s_ij) v_j / C, C = sum_j f(s_ij) (norm sum) or M (norm count).
+ *            y_i = sum_j f(s_ij) v_j / C + bias + residual_i, C = sum_j f(s_ij) (norm sum) or M
+ *            (norm count).
  *            f = exp with norm sum is computed with the row's maximum subtracted.
  *            Wang et al. 2018, Eq. 1 to 5.  No aliasing. With attr.pairwise.row also row
  *            [B0,B1,P], dense: log C of exp with norm sum (the row's log-sum-exp), else C.
