@@ -25,6 +25,11 @@ check_PROGRAMS += %D%/test_optimizer
 %C%_test_optimizer_CPPFLAGS = $(TEST_CPPFLAGS)
 %C%_test_optimizer_LDADD = $(TEST_LDADD)
 
+check_PROGRAMS += %D%/test_carry
+%C%_test_carry_SOURCES = %D%/test_carry.c
+%C%_test_carry_CPPFLAGS = $(TEST_CPPFLAGS)
+%C%_test_carry_LDADD = $(TEST_LDADD)
+
 check_PROGRAMS += %D%/test_block_memory
 %C%_test_block_memory_SOURCES = %D%/test_block_memory.c
 %C%_test_block_memory_CPPFLAGS = $(TEST_CPPFLAGS)

@@ -32,10 +32,11 @@ struct nl_value_info {
 struct nl_node {
     nl_op op;
     union nl_attr attr;
-    nl_value in[NL_MAX_IN], out[NL_MAX_OUT]; /* NL_NONE where absent */
-    char *name;                              /* unique in its graph */
-    char force[32];                          /* implementation asked for; "" or "auto": any */
-    bool backward;                           /* made by nl_graph_differentiate */
+    nl_value in[NL_MAX_IN],
+        out[NL_MAX_OUT]; /* NL_NONE where absent; out may be views of what is made */
+    char *name;          /* unique in its graph */
+    char force[32];      /* implementation asked for; "" or "auto": any */
+    bool backward;       /* made by nl_graph_differentiate */
 };
 
 /* What `info` says of a non-local block. */

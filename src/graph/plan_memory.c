@@ -47,12 +47,13 @@ static void find_passing(struct nl_plan *plan)
                 plan->passing[g->values[g->nodes[i].in[k]].base] = false;
 }
 
-/* Whether a node of the rewritten list makes `v`. */
+/* Whether a node of the rewritten list makes `v`, be it by a view. */
 static bool is_made(const struct nl_graph *g, nl_value v)
 {
     const int node = g->values[v].node;
     for (int k = 0; node < g->n_nodes && k < NL_MAX_OUT; k++)
-        if (g->nodes[node].out[k] == v) return true;
+        if (g->nodes[node].out[k] != NL_NONE && g->values[g->nodes[node].out[k]].base == v)
+            return true;
     return false;
 }
 

@@ -1,6 +1,7 @@
 #include "src/graph/rewrite.h"
 
 #include "src/core/memory.h"
+#include "src/graph/carry.h"
 #include "src/graph/fuse_gradient.h"
 #include "src/graph/recompute.h"
 
@@ -183,8 +184,9 @@ static nl_status reorder(struct pass *p)
         nodes[i] = g->nodes[p->order[i]];
         g->nodes[p->order[i]].name = NULL;
         for (int k = 0; k < NL_MAX_OUT; k++)
-            if (nodes[i].out[k] != NL_NONE && g->values[nodes[i].out[k]].kind == NL_VALUE_NODE)
-                g->values[nodes[i].out[k]].node = i;
+            if (nodes[i].out[k] != NL_NONE &&
+                g->values[base_of(g, nodes[i].out[k])].kind == NL_VALUE_NODE)
+                g->values[base_of(g, nodes[i].out[k])].node = i;
     }
     for (int i = 0; i < g->n_nodes; i++) nl_free(g->nodes[i].name);
     nl_free(g->nodes);
@@ -230,10 +232,10 @@ out:
     return st;
 }
 
-/* Room for the values and nodes that folding appends: at most one node and two values each. */
+/* Room for the values and nodes that folding and carrying append: at most a node each. */
 static nl_status open_pass(struct pass *p)
 {
-    const size_t values = (size_t)p->g->n_values + 2 * (size_t)p->g->n_nodes;
+    const size_t values = (size_t)p->g->n_values + NL_CARRY_VALUES * (size_t)p->g->n_nodes;
     NL_TRY(nl_calloc(values, sizeof *p->uses, &p->uses));
     NL_TRY(nl_calloc(values, sizeof *p->constant, &p->constant));
     NL_TRY(nl_calloc(2 * (size_t)p->g->n_nodes + 1, sizeof *p->dead, &p->dead));
@@ -285,6 +287,8 @@ static nl_status fuse(struct nl_graph *g, const nl_value *keep, int n_keep, nl_r
     if (st == NL_OK) count_uses(&p);
     for (int i = 0; st == NL_OK && i < n; i++) fuse_relu(&p, i);
     if (st == NL_OK) count_uses(&p);
+    for (int i = 0; st == NL_OK && !g->training.on && i < n; i++)
+        st = nl_carry(g, i, p.dead, p.uses);
     for (int i = 0; st == NL_OK && can && i < n; i++) fuse_sums(&p, i, can, user);
     if (st == NL_OK) nl_fuse_gradient(g, p.dead, p.uses);
     if (st == NL_OK) st = sort(&p);

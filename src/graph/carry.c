@@ -1,0 +1,126 @@
+#include "src/graph/carry.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* What a step of a sweep over sorted scores costs, in multiply-adds of a product. */
+enum { SWEEP = 64 };
+
+/* The pairwise node whose output is all that `conv`, a product for each position, takes; NULL where
+ * there is none, or something else reads it. */
+static struct nl_node *related(const struct nl_graph *g, const struct nl_node *conv,
+                               const bool *dead, const int *uses)
+{
+    const nl_value y = conv->in[0] == NL_NONE ? NL_NONE : g->values[conv->in[0]].base;
+    if (conv->op != NL_OP_CONV || conv->attr.conv.relu || conv->attr.conv.sums) return NULL;
+    const nl_tensor *w = &g->values[conv->in[1]].tensor, *z = &g->values[conv->out[0]].tensor;
+    if (w->dim[1] * w->dim[2] * w->dim[3] != 1 || uses[y] != 1 ||
+        g->values[y].kind != NL_VALUE_NODE ||
+        nl_tensor_count(z) / w->dim[0] != nl_tensor_count(&g->values[y].tensor) / w->dim[4])
+        return NULL;
+    struct nl_node *pairwise = &g->nodes[g->values[y].node];
+    const bool whole = pairwise->op == NL_OP_PAIRWISE && pairwise->out[0] == y &&
+                       pairwise->in[3] == NL_NONE && pairwise->in[4] == NL_NONE &&
+                       !pairwise->attr.pairwise.row && !dead[pairwise - g->nodes];
+    return whole ? pairwise : NULL;
+}
+
+/* Whether v is a dense list of positions, seen with their channels last: `all` shows all of it. */
+static bool is_dense_view(const struct nl_graph *g, nl_value v, int64_t channels)
+{
+    const struct nl_value_info *view = &g->values[v], *base = &g->values[view->base];
+    return base->tensor.rank == 5 && nl_tensor_is_dense(&base->tensor) && view->offset == 0 &&
+           base->tensor.dim[4] == channels && view->tensor.dim[3] == channels &&
+           nl_tensor_count(&base->tensor) == nl_tensor_count(&view->tensor);
+}
+
+/* The same positions with other channels. */
+static nl_tensor with_channels(const nl_tensor *t, int64_t channels)
+{
+    nl_tensor wide = *t;
+    const int64_t had = t->dim[t->rank - 1];
+    for (int i = 0; i < t->rank - 1; i++) wide.stride[i] = t->stride[i] / had * channels;
+    wide.dim[t->rank - 1] = channels;
+    return wide;
+}
+
+/* Multiply-adds of the fewest that ways of doing it take. */
+static int64_t cost_of(const struct nl_op_desc *desc, bool any)
+{
+    const nl_tensor *q = &desc->in[0], *v = &desc->in[2];
+    const int64_t rows = q->dim[0] * q->dim[1] * (q->dim[2] + v->dim[2]);
+    const bool count = desc->attr.pairwise.norm == NL_NORM_COUNT;
+    int64_t least = nl_op_multiply_adds(desc), other = least;
+    if (count && desc->attr.pairwise.f == NL_F_IDENTITY &&
+        desc->attr.pairwise.score == NL_SCORE_PRODUCT)
+        other = rows * q->dim[3] * v->dim[3];
+    if (count && desc->attr.pairwise.f == NL_F_RELU && desc->attr.pairwise.score == NL_SCORE_SUM)
+        other = rows * v->dim[3] * SWEEP;
+    return any && other < least ? other : least;
+}
+
+/* By a tenth, since wider values go through memory, too. Products of BF16 take little of a block. */
+static bool pays(const struct nl_graph *g, const struct nl_node *conv,
+                 const struct nl_node *pairwise)
+{
+    const bool any = !*pairwise->force || strcmp(pairwise->force, "auto") == 0;
+    const struct nl_op_desc now = nl_graph_desc(g, pairwise);
+    const nl_tensor *w = &g->values[conv->in[1]].tensor, *y = &now.out[0], *v = &now.in[2];
+    const int64_t product = w->dim[0] * w->dim[4];
+    struct nl_op_desc then = now;
+    then.in[2] = with_channels(v, w->dim[0]);
+    const int64_t before = cost_of(&now, any) + product * (nl_tensor_count(y) / y->dim[3]),
+                  after = cost_of(&then, any) + product * (nl_tensor_count(v) / v->dim[3]);
+    return y->type != NL_BF16 && (double)after < 0.9 * (double)before;
+}
+
+/* W_z of the values, laid out as they were. */
+static nl_status widen_values(struct nl_graph *g, const struct nl_node *conv, nl_value v,
+                              nl_value *wide)
+{
+    const nl_tensor view =
+        with_channels(&g->values[v].tensor, g->values[conv->in[1]].tensor.dim[0]);
+    const nl_value in[2] = {g->values[v].base, conv->in[1]};
+    const union nl_attr attr = {.conv = {.stride = {1, 1, 1}}};
+    nl_value made;
+    char name[160];
+    snprintf(name, sizeof name, "%s_values", conv->name);
+    NL_TRY(nl_graph_append(g, NL_OP_CONV, name, &attr, in, 2, &made));
+    return nl_graph_view(g, made, &view, 0, wide);
+}
+
+/* The pairwise node `from` now stands at `to`. */
+static void move_note(struct nl_graph *g, int from, int to)
+{
+    for (int n = 0; n < g->n_notes; n++)
+        if (g->notes[n].node == from) g->notes[n].node = to;
+}
+
+nl_status nl_carry(struct nl_graph *g, int i, bool *dead, const int *uses)
+{
+    struct nl_node *conv = &g->nodes[i];
+    struct nl_node *pairwise = dead[i] ? NULL : related(g, conv, dead, uses);
+    if (!pairwise || !is_dense_view(g, pairwise->in[2], g->values[conv->in[1]].tensor.dim[4]) ||
+        !pays(g, conv, pairwise))
+        return NL_OK;
+    const int number = (int)(pairwise - g->nodes);
+    const nl_value z = conv->out[0], residual = conv->in[3];
+    const nl_tensor view =
+        with_channels(&g->values[pairwise->out[0]].tensor, g->values[z].tensor.dim[4]);
+    nl_value values, added = NL_NONE, out;
+    if (residual != NL_NONE && !nl_tensor_is_dense(&g->values[residual].tensor)) return NL_OK;
+    NL_TRY(widen_values(g, conv, pairwise->in[2], &values));
+    if (residual != NL_NONE) NL_TRY(nl_graph_view(g, residual, &view, 0, &added));
+    NL_TRY(nl_graph_view(g, z, &view, 0, &out));
+    conv = &g->nodes[i]; /* the list may have moved */
+    struct nl_node merged = g->nodes[number];
+    merged.in[2] = values;
+    merged.in[3] = conv->in[2];
+    merged.in[4] = added;
+    merged.out[0] = out;
+    merged.name = conv->name;
+    *conv = merged;
+    dead[number] = true;
+    move_note(g, number, i);
+    return NL_OK;
+}
