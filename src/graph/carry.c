@@ -11,21 +11,20 @@ enum { SWEEP = 64 };
 static struct nl_node *related(const struct nl_graph *g, const struct nl_node *conv,
                                const bool *dead, const int *uses)
 {
-    const nl_value y = conv->in[0] == NL_NONE ? NL_NONE : g->values[conv->in[0]].base;
     if (conv->op != NL_OP_CONV || conv->attr.conv.relu || conv->attr.conv.sums) return NULL;
+    const nl_value y = g->values[conv->in[0]].base;
     const nl_tensor *w = &g->values[conv->in[1]].tensor, *z = &g->values[conv->out[0]].tensor;
     if (w->dim[1] * w->dim[2] * w->dim[3] != 1 || uses[y] != 1 ||
         g->values[y].kind != NL_VALUE_NODE ||
         nl_tensor_count(z) / w->dim[0] != nl_tensor_count(&g->values[y].tensor) / w->dim[4])
         return NULL;
     struct nl_node *pairwise = &g->nodes[g->values[y].node];
-    const bool whole = pairwise->op == NL_OP_PAIRWISE && pairwise->out[0] == y &&
-                       pairwise->in[3] == NL_NONE && pairwise->in[4] == NL_NONE &&
-                       !pairwise->attr.pairwise.row && !dead[pairwise - g->nodes];
-    return whole ? pairwise : NULL;
+    const bool plain = pairwise->op == NL_OP_PAIRWISE && pairwise->in[3] == NL_NONE &&
+                       pairwise->in[4] == NL_NONE && !pairwise->attr.pairwise.row;
+    return plain && !dead[pairwise - g->nodes] ? pairwise : NULL;
 }
 
-/* Whether v is a dense list of positions, seen with their channels last: `all` shows all of it. */
+/* Whether v shows all of a dense list of positions, channels last. */
 static bool is_dense_view(const struct nl_graph *g, nl_value v, int64_t channels)
 {
     const struct nl_value_info *view = &g->values[v], *base = &g->values[view->base];
@@ -89,38 +88,34 @@ static nl_status widen_values(struct nl_graph *g, const struct nl_node *conv, nl
     return nl_graph_view(g, made, &view, 0, wide);
 }
 
-/* The pairwise node `from` now stands at `to`. */
-static void move_note(struct nl_graph *g, int from, int to)
+/* Node `i`, the convolution, becomes pairwise node `from`, which makes z of wider values. */
+static nl_status merge(struct nl_graph *g, int i, int from)
 {
+    const struct nl_node conv = g->nodes[i];
+    struct nl_node pairwise = g->nodes[from];
+    const nl_tensor view =
+        with_channels(&g->values[pairwise.out[0]].tensor, g->values[conv.out[0]].tensor.dim[4]);
+    NL_TRY(widen_values(g, &conv, pairwise.in[2], &pairwise.in[2]));
+    if (conv.in[3] != NL_NONE) NL_TRY(nl_graph_view(g, conv.in[3], &view, 0, &pairwise.in[4]));
+    NL_TRY(nl_graph_view(g, conv.out[0], &view, 0, &pairwise.out[0]));
+    pairwise.in[3] = conv.in[2];
+    pairwise.name = conv.name;
+    g->nodes[i] = pairwise;
     for (int n = 0; n < g->n_notes; n++)
-        if (g->notes[n].node == from) g->notes[n].node = to;
+        if (g->notes[n].node == from) g->notes[n].node = i;
+    return NL_OK;
 }
 
 nl_status nl_carry(struct nl_graph *g, int i, bool *dead, const int *uses)
 {
-    struct nl_node *conv = &g->nodes[i];
-    struct nl_node *pairwise = dead[i] ? NULL : related(g, conv, dead, uses);
+    const struct nl_node *conv = &g->nodes[i];
+    const struct nl_node *pairwise = dead[i] ? NULL : related(g, conv, dead, uses);
     if (!pairwise || !is_dense_view(g, pairwise->in[2], g->values[conv->in[1]].tensor.dim[4]) ||
+        (conv->in[3] != NL_NONE && !nl_tensor_is_dense(&g->values[conv->in[3]].tensor)) ||
         !pays(g, conv, pairwise))
         return NL_OK;
-    const int number = (int)(pairwise - g->nodes);
-    const nl_value z = conv->out[0], residual = conv->in[3];
-    const nl_tensor view =
-        with_channels(&g->values[pairwise->out[0]].tensor, g->values[z].tensor.dim[4]);
-    nl_value values, added = NL_NONE, out;
-    if (residual != NL_NONE && !nl_tensor_is_dense(&g->values[residual].tensor)) return NL_OK;
-    NL_TRY(widen_values(g, conv, pairwise->in[2], &values));
-    if (residual != NL_NONE) NL_TRY(nl_graph_view(g, residual, &view, 0, &added));
-    NL_TRY(nl_graph_view(g, z, &view, 0, &out));
-    conv = &g->nodes[i]; /* the list may have moved */
-    struct nl_node merged = g->nodes[number];
-    merged.in[2] = values;
-    merged.in[3] = conv->in[2];
-    merged.in[4] = added;
-    merged.out[0] = out;
-    merged.name = conv->name;
-    *conv = merged;
-    dead[number] = true;
-    move_note(g, number, i);
+    const int from = (int)(pairwise - g->nodes);
+    NL_TRY(merge(g, i, from));
+    dead[from] = true;
     return NL_OK;
 }
