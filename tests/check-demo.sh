@@ -13,7 +13,8 @@ fail() {
 
 threads=$(nproc) # a demo of one thread where there is one processor
 test "$threads" -lt 2 || threads=2
-set -- --save_dir="$folder/a demo" --videos=6 --epoch=1 --threads="$threads" --precision=bf16
+set -- --save_dir="$folder/a demo" --videos=6 --epoch=1 --threads="$threads" --precision=bf16 \
+    --pairwise=dot
 "$program" demo "$@" >"$folder/log" 2>&1 || fail "the demo ended with status $?"
 for line in 'with non-local blocks  *[01]\.[0-9]' 'without  *[01]\.[0-9]' \
     'with, one frame repeated  *[01]\.[0-9]' 'TOP1_ACC: '; do
@@ -22,6 +23,7 @@ done
 test "$(grep -c '^\$ nonlocal' "$folder/log")" = 6 || fail "six commands were to be printed"
 test "$(grep -c "^[$] nonlocal.* --threads=$threads" "$folder/log")" = 6 || fail "not all have the threads"
 grep -q 'precision: bf16' "$folder/a demo/config.yaml" || fail "the precision is lost"
+grep -q "^NONLOCAL: {pairwise: 'dot'}" "$folder/a demo/config.yaml" || fail "the variant is lost"
 
 # Each of its evaluations, typed again into another folder, gives the same accuracy.
 # shellcheck disable=SC2016 # expanded when it is typed

@@ -63,26 +63,47 @@ static nl_status add_own(const struct demo *d, struct nl_text *out)
     return nl_text_check(out);
 }
 
+/* What was said of the blocks: NONLOCAL's keys that do not have their defaults' origin. */
+static nl_status add_blocks(const struct demo *d, struct nl_text *out)
+{
+    const char *before = "NONLOCAL: {";
+    for (int i = 0; i < nl_n_options; i++) {
+        char key[128];
+        snprintf(key, sizeof key, "%s.%s", nl_options[i].section, nl_options[i].key);
+        if (strcmp(nl_options[i].section, "NONLOCAL") != 0 ||
+            nl_settings_origin(&d->run->settings, key) == NL_BY_DEFAULT)
+            continue;
+        nl_text_add(out, "%s%s: ", before, nl_options[i].key);
+        nl_settings_write(&d->run->settings, key, out);
+        before = ", ";
+    }
+    if (*before == ',') nl_text_add(out, "}\n");
+    return nl_text_check(out);
+}
+
 /* What all commands of the demo have in common. */
 static nl_status write_config(const struct demo *d)
 {
     const int steps = d->epochs * (d->videos * NL_DEMO_CLASSES / BATCH);
     const int first = at_least_1(steps * 6 / 10), second = at_least_1(steps / 4);
-    struct nl_text own = {.data = NULL};
+    struct nl_text own = {.data = NULL}, blocks = {.data = NULL};
     struct nl_file_write w;
     char path[WORD];
     snprintf(path, sizeof path, "%s/config.yaml", d->folder);
-    NL_TRY(add_own(d, &own));
-    const nl_status st = nl_file_write_begin(&w, path);
+    nl_status st = add_own(d, &own);
+    if (st == NL_OK) st = add_blocks(d, &blocks);
+    if (st == NL_OK) st = nl_file_write_begin(&w, path);
     if (st != NL_OK) {
         nl_text_clear(&own);
+        nl_text_clear(&blocks);
         return st;
     }
     fprintf(w.file,
             "# A narrow network on clips of 8 frames of %d x %d pixels, made by `nonlocal demo`.\n"
-            "MODEL: {width: 8, num_classes: %d%s}\n",
-            NL_DEMO_SIDE, NL_DEMO_SIDE, NL_DEMO_CLASSES, own.data);
+            "MODEL: {width: 8, num_classes: %d%s}\n%s",
+            NL_DEMO_SIDE, NL_DEMO_SIDE, NL_DEMO_CLASSES, own.data, blocks.data ? blocks.data : "");
     nl_text_clear(&own);
+    nl_text_clear(&blocks);
     fprintf(w.file,
             "TRAIN: {crop_size: 64, jitter_scales: [64, 64], dropout_rate: 0, batch_size: %d,\n"
             "        num_gpus: 1, num_reader_threads: 2, learning_rate: 0.1, epoch: %d,\n"
