@@ -102,7 +102,7 @@ if command -v python3 >/dev/null; then
         --variants=concatenation --repeat=1 --backend=cpu
     cp "$scratch/out" "$scratch/scaling"
     holds test "$(grep -c '^|  *[24] |  *[69][46] |' "$scratch/scaling")" = 4
-    holds grep -q '^memory: exponent [0-9.]*, over the larger half [0-9.]*: ' "$scratch/scaling"
+    holds grep -q '^memory: exponent [-0-9.]*, over the larger half [-0-9.]*: ' "$scratch/scaling"
     for flag in --program="$scratch/none" --crops=8,64; do
         status=0
         python3 "$(dirname "$NL_CONFIG")/../bench/scaling.py" --program="$program" "$flag" >"$scratch/rows" 2>"$scratch/said" ||

@@ -366,6 +366,7 @@ START_TEST(reasons_say_why_a_faster_one_declines)
     p.desc.attr.pairwise.norm = NL_NORM_COUNT;
     ck_assert_int_eq(nl_kernel_prepare(&be, &p.desc, NULL, &kernel), NL_OK);
     ck_assert_str_eq(kernel.impl->name, "reassociated");
+    nl_kernel_drop(&be, &kernel);
     p.desc.in[0] = nl_tensor_dense(NL_F32, 4, (int64_t[]){1, 1, 784, 512});
     p.desc.in[1] = p.desc.in[2] = nl_tensor_dense(NL_F32, 4, (int64_t[]){1, 1, 196, 512});
     p.desc.out[0] = p.desc.in[0];

@@ -18,14 +18,11 @@ bool nl_cpu_pairwise_linear(const struct nl_backend *be, const struct nl_op_desc
 
 static bool can(const struct nl_backend *be, const struct nl_op_desc *desc, nl_reason *why)
 {
-    const int64_t queries = desc->in[0].dim[2], keys = desc->in[1].dim[2];
-    const int64_t depth = desc->in[0].dim[3], width = desc->in[2].dim[3];
+    const double queries = (double)desc->in[0].dim[2], keys = (double)desc->in[1].dim[2];
+    const double depth = (double)desc->in[0].dim[3], width = (double)desc->in[2].dim[3];
     if (!nl_cpu_pairwise_linear(be, desc, why)) return false;
-    const int64_t here = (queries + keys) * depth * width,
-                  direct = queries * keys * (depth + width);
-    if (here >= direct)
-        return nl_decline(why, "%lld multiply-adds against %lld", (long long)here,
-                          (long long)direct);
+    const double here = (queries + keys) * depth * width, direct = queries * keys * (depth + width);
+    if (here >= direct) return nl_decline(why, "%.0f multiply-adds against %.0f", here, direct);
     return true;
 }
 

@@ -12,7 +12,7 @@ bool nl_cpu_sorted_can(const struct nl_op_desc *desc, bool forced, nl_reason *wh
         desc->attr.pairwise.score != NL_SCORE_SUM || !(desc->attr.pairwise.scale > 0))
         return nl_decline(why, "only for relu of sums, divided by their number");
     while ((keys >> log) > 0) log++;
-    if (!forced && queries * keys <= 8 * (queries + keys) * log)
+    if (!forced && (double)queries * (double)keys <= 8 * (double)(queries + keys) * (double)log)
         return nl_decline(why, "too few keys to sort (%lld)", (long long)keys);
     return true;
 }

@@ -1,5 +1,6 @@
 #include "src/graph/carry.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -43,19 +44,20 @@ static nl_tensor with_channels(const nl_tensor *t, int64_t channels)
     return wide;
 }
 
-/* Multiply-adds of the fewest that ways of doing it take. */
-static int64_t cost_of(const struct nl_op_desc *desc, bool any)
+/* Multiply-adds of the best of the ways that there are, where `any` may serve; of more positions than
+ * memory holds, too. */
+static double cost_of(const struct nl_op_desc *desc, bool any)
 {
     const nl_tensor *q = &desc->in[0], *v = &desc->in[2];
-    const int64_t rows = q->dim[0] * q->dim[1] * (q->dim[2] + v->dim[2]);
-    const bool count = desc->attr.pairwise.norm == NL_NORM_COUNT;
-    int64_t least = nl_op_multiply_adds(desc), other = least;
-    if (count && desc->attr.pairwise.f == NL_F_IDENTITY &&
-        desc->attr.pairwise.score == NL_SCORE_PRODUCT)
-        other = rows * q->dim[3] * v->dim[3];
-    if (count && desc->attr.pairwise.f == NL_F_RELU && desc->attr.pairwise.score == NL_SCORE_SUM)
-        other = rows * v->dim[3] * SWEEP;
-    return any && other < least ? other : least;
+    const double batches = (double)(q->dim[0] * q->dim[1]), depth = (double)q->dim[3];
+    const double queries = (double)q->dim[2], keys = (double)v->dim[2], width = (double)v->dim[3];
+    const bool product = desc->attr.pairwise.score == NL_SCORE_PRODUCT;
+    const nl_affinity f = desc->attr.pairwise.f;
+    double each = queries * keys * (product ? depth + width : width);
+    if (any && desc->attr.pairwise.norm == NL_NORM_COUNT &&
+        f == (product ? NL_F_IDENTITY : NL_F_RELU))
+        each = fmin(each, (queries + keys) * width * (product ? depth : SWEEP));
+    return batches * each;
 }
 
 /* By a tenth, since wider values go through memory, too. Products of BF16 take little of a block. */
@@ -65,12 +67,13 @@ static bool pays(const struct nl_graph *g, const struct nl_node *conv,
     const bool any = !*pairwise->force || strcmp(pairwise->force, "auto") == 0;
     const struct nl_op_desc now = nl_graph_desc(g, pairwise);
     const nl_tensor *w = &g->values[conv->in[1]].tensor, *y = &now.out[0], *v = &now.in[2];
-    const int64_t product = w->dim[0] * w->dim[4];
+    const double product = (double)(w->dim[0] * w->dim[4]);
     struct nl_op_desc then = now;
     then.in[2] = with_channels(v, w->dim[0]);
-    const int64_t before = cost_of(&now, any) + product * (nl_tensor_count(y) / y->dim[3]),
-                  after = cost_of(&then, any) + product * (nl_tensor_count(v) / v->dim[3]);
-    return y->type != NL_BF16 && (double)after < 0.9 * (double)before;
+    const double queries = (double)(nl_tensor_count(y) / y->dim[3]),
+                 keys = (double)(nl_tensor_count(v) / v->dim[3]);
+    return y->type != NL_BF16 &&
+           cost_of(&then, any) + product * keys < 0.9 * (cost_of(&now, any) + product * queries);
 }
 
 /* W_z of the values, laid out as they were. */
