@@ -67,13 +67,12 @@ static bool pays(const struct nl_graph *g, const struct nl_node *conv,
     const bool any = !*pairwise->force || strcmp(pairwise->force, "auto") == 0;
     const struct nl_op_desc now = nl_graph_desc(g, pairwise);
     const nl_tensor *w = &g->values[conv->in[1]].tensor, *y = &now.out[0], *v = &now.in[2];
+    const int64_t queries = nl_tensor_count(y) / y->dim[3], keys = nl_tensor_count(v) / v->dim[3];
     const double product = (double)(w->dim[0] * w->dim[4]);
     struct nl_op_desc then = now;
     then.in[2] = with_channels(v, w->dim[0]);
-    const double queries = (double)(nl_tensor_count(y) / y->dim[3]),
-                 keys = (double)(nl_tensor_count(v) / v->dim[3]);
-    return y->type != NL_BF16 &&
-           cost_of(&then, any) + product * keys < 0.9 * (cost_of(&now, any) + product * queries);
+    return y->type != NL_BF16 && cost_of(&then, any) + product * (double)keys <
+                                     0.9 * (cost_of(&now, any) + product * (double)queries);
 }
 
 /* W_z of the values, laid out as they were. */
