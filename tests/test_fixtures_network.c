@@ -297,7 +297,8 @@ START_TEST(networks_have_the_recorded_gradients_on_every_backend)
     for (int b = 0; nl_backends[b]; b++) {
         double largest = 1, middle = 1, least = 1;
         for (int i = 0; i < CLIPS && least > 1e-3; i++) {
-            const double nudge = 3e-8 * (i % 2 ? -1 : 1) * ((i + 1) / 2);
+            const int steps = (i + 1) / 2 * (i % 2 ? -1 : 1);
+            const double nudge = 3e-8 * steps;
             largest_and_middle(file, nl_backends[b]->name, nudge, &largest, &middle);
             if (flips || strstr(file, "arc3")) break;
             least = fmin(least, largest);

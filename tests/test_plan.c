@@ -80,7 +80,7 @@ static void run_of_parts(struct net *n, struct nl_plan *plan, int parts, float *
     nl_rng_seed(&rng, 1, "x");
     for (int i = 0; i < COUNT; i++) x[i] = (float)nl_rng_normal(&rng);
     if (parts == 1) ck_assert_int_eq(nl_plan_write(plan, n->x, x), NL_OK);
-    for (int i = 0; parts > 1 && i < parts; i++)
+    for (int64_t i = 0; parts > 1 && i < parts; i++)
         ck_assert_int_eq(nl_plan_write_part(plan, n->x, i * part, part, x + i * part), NL_OK);
     ck_assert_int_eq(nl_plan_run(plan, NULL), NL_OK);
     ck_assert_int_eq(nl_plan_read(plan, n->y, y), NL_OK);
