@@ -207,6 +207,61 @@ START_TEST(a_graph_that_trains_is_left_as_it_is)
 }
 END_TEST
 
+/* What plug-ins may build: y is looked at through `view` before the last convolution. */
+static void open_seen(const nl_tensor *view, int stride, int pad)
+{
+    enum { INNER = 32, POSITIONS = FRAMES * SIDE * SIDE, POOL = 2 };
+    const union nl_attr attr = {.pairwise = {.score = NL_SCORE_PRODUCT, .scale = 0.2}};
+    const nl_tensor q = nl_tensor_dense(NL_F32, 4, (int64_t[]){1, 1, POSITIONS, INNER}),
+                    k = nl_tensor_dense(NL_F32, 4, (int64_t[]){1, 1, POSITIONS / 4, INNER});
+    const struct nl_conv_layer theta = {.name = "theta",
+                                        .weights = "theta_w",
+                                        .filters = INNER,
+                                        .kernel = {1, 1, 1},
+                                        .stride = {1, 1, 1}},
+                               out = {.name = "out",
+                                      .weights = "out_w",
+                                      .filters = CHANNELS,
+                                      .kernel = {1, 1, 1},
+                                      .stride = {stride, 1, 1},
+                                      .pad = {pad, 0, 0}};
+    nl_value in[3], keys, y;
+    block = (struct block){.g = NULL};
+    ck_assert_int_eq(nl_backend_open("cpu", 1, &block.be), NL_OK);
+    ck_assert_int_eq(nl_graph_new(NL_F32, &block.params, &block.g), NL_OK);
+    ck_assert_int_eq(nl_graph_input(block.g, 5, (int64_t[]){1, FRAMES, SIDE, SIDE, CHANNELS}, &y),
+                     NL_OK);
+    ck_assert_int_eq(nl_layer_conv(block.g, &theta, y, &y), NL_OK);
+    ck_assert_int_eq(nl_layer_pool(block.g, NL_OP_MAX_POOL, "pool", (int[]){1, POOL, POOL},
+                                   (int[]){1, POOL, POOL}, y, &keys),
+                     NL_OK);
+    ck_assert_int_eq(nl_graph_view(block.g, y, &q, 0, &in[0]), NL_OK);
+    ck_assert_int_eq(nl_graph_view(block.g, keys, &k, 0, &in[1]), NL_OK);
+    in[2] = in[1];
+    ck_assert_int_eq(nl_graph_append(block.g, NL_OP_PAIRWISE, "pairwise", &attr, in, 3, &y), NL_OK);
+    ck_assert_int_eq(nl_graph_view(block.g, y, view, 0, &y), NL_OK);
+    ck_assert_int_eq(nl_layer_conv(block.g, &out, y, &block.z), NL_OK);
+    ck_assert_int_eq(nl_params_alloc(&block.params, &block.be, NL_F32), NL_OK);
+    ck_assert_int_eq(nl_plan_new(block.g, &block.be, &block.z, 1, &block.plan), NL_OK);
+}
+
+START_TEST(only_products_for_all_positions_in_order_are_carried)
+{
+    nl_tensor whole = nl_tensor_dense(NL_F32, 5, (int64_t[]){1, FRAMES, SIDE, SIDE, 32}),
+              turned = nl_tensor_permute(&whole, (int[]){0, 1, 3, 2, 4}),
+              three = nl_tensor_dense(NL_F32, 5, (int64_t[]){1, 3, 4, SIDE, 32});
+    open_seen(&whole, 1, 0);
+    ck_assert_int_eq(width(), CHANNELS);
+    close_block();
+    open_seen(&turned, 1, 0);
+    ck_assert_int_lt(width(), CHANNELS);
+    close_block();
+    open_seen(&three, 2, 1); /* as many outputs as inputs, of other positions */
+    ck_assert_int_lt(width(), CHANNELS);
+    close_block();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("carry");
@@ -214,6 +269,7 @@ int main(void)
     tcase_add_loop_test(tc, z_is_the_same_in_f64, 0, (int)NL_COUNT(cases));
     tcase_add_loop_test(tc, z_is_the_same_on_cpu, 0, (int)NL_COUNT(cases));
     tcase_add_test(tc, the_note_of_a_block_follows_its_pairwise_op);
+    tcase_add_test(tc, only_products_for_all_positions_in_order_are_carried);
     tcase_add_test(tc, bf16_is_left_as_it_is);
     tcase_add_test(tc, a_graph_that_trains_is_left_as_it_is);
     suite_add_tcase(suite, tc);

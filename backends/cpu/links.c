@@ -1,7 +1,10 @@
 #include "backends/cpu/links.h"
 
+#include "backends/cpu/kernel.h"
 #include "backends/cpu/pairwise.h"
 #include "src/core/memory.h"
+
+#include <string.h>
 
 struct nl_cpu_chain {
     int n;
@@ -36,8 +39,45 @@ nl_status nl_cpu_link_bytes(int64_t filters, int64_t channels, size_t *bytes)
     return NL_OK;
 }
 
+/* Rows of five axes as a matrix, `turned` or not. */
+static nl_tensor matrix(const nl_tensor *rows, bool turned)
+{
+    nl_tensor m = *rows;
+    m.rank = 4;
+    for (int i = 2; i < 4; i++) {
+        m.dim[i] = rows->dim[i + 1];
+        m.stride[i] = rows->stride[i + 1];
+    }
+    return turned ? nl_tensor_permute(&m, (const int[]){0, 1, 3, 2}) : m;
+}
+
+static nl_tensor matrix_of_filters(const nl_tensor *w)
+{
+    nl_tensor m = nl_tensor_dense(w->type, 4, (const int64_t[]){1, 1, w->dim[0], w->dim[4]});
+    m.data = w->data;
+    return m;
+}
+
+/* Where there are no kernels of our own, gradients of convolutions are slow, and CBLAS is not. */
+static bool is_product(const struct nl_cpu_link *link)
+{
+    return link->op != NL_OP_CONV && link->in[0].type == NL_F32 && !nl_cpu_kernel_best();
+}
+
+static struct nl_op_desc product_of(const struct nl_cpu_link *link)
+{
+    struct nl_op_desc desc = {.op = NL_OP_PRODUCT, .attr = {.product = {.scale = 1}}};
+    const bool dw = link->op == NL_OP_CONV_DW;
+    desc.in[0] = matrix(&link->in[dw ? 1 : 0], dw);
+    desc.in[1] = dw ? matrix(&link->in[0], false) : matrix_of_filters(&link->in[1]);
+    desc.out[0] = dw ? matrix_of_filters(&link->out) : matrix(&link->out, false);
+    return desc;
+}
+
+/* With data, where the link has some. */
 static struct nl_op_desc desc_of(const struct nl_cpu_link *link)
 {
+    if (is_product(link)) return product_of(link);
     struct nl_op_desc desc = {.op = link->op,
                               .attr = {.conv = {.stride = {1, 1, 1}, .extent = {1, 1, 1}}},
                               .in = {link->in[0], link->in[1], link->in[2], link->in[3]},
@@ -86,10 +126,11 @@ nl_status nl_cpu_chain_run(struct nl_backend *be, const struct nl_cpu_chain *cha
     for (int i = 0; i < chain->n; i++) {
         const struct nl_kernel *kernel = &chain->kernel[i];
         const struct nl_cpu_link *link = &links[i];
-        const struct nl_args args = {.in = {link->in[0], link->in[1], link->in[2], link->in[3]},
-                                     .out = {link->out},
-                                     .packed = kernel->need.packed ? workspace : NULL,
-                                     .workspace = (char *)workspace + chain->packed};
+        const struct nl_op_desc desc = desc_of(link);
+        struct nl_args args = {.packed = kernel->need.packed ? workspace : NULL,
+                               .workspace = (char *)workspace + chain->packed};
+        memcpy(args.in, desc.in, sizeof args.in);
+        memcpy(args.out, desc.out, sizeof args.out);
         if (kernel->need.packed) NL_TRY(nl_kernel_pack(be, kernel, &args, workspace));
         NL_TRY(nl_kernel_run(be, kernel, &args));
         if (link->op == NL_OP_CONV_DW)

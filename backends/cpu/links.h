@@ -1,6 +1,6 @@
 /* links.h - products of rows, one after another, of which some make the filters of the next: what
  * the reassociated pairwise op and its gradient consist of. Each is a convolution 1x1x1, or a
- * gradient of one, served by whatever serves those best.
+ * gradient of one, served by whatever serves those best; without AVX2 a product, by CBLAS.
  */
 #ifndef NL_LINKS_H
 #define NL_LINKS_H
@@ -21,14 +21,14 @@ struct nl_cpu_link {
 /* Row i of batch b of t [B0,B1,n,C] as the i-th position of [1,1,1,n,C]; of no tensor, none. */
 nl_tensor nl_cpu_link_rows(const nl_tensor *t, int64_t b);
 
-/* Filters [K,C] at `data`; the bytes that they take, NL_ENOMEM where those are too many to count. */
+/* Filters [K,C] at `data`; their bytes, NL_ENOMEM where those are too many to count. */
 nl_tensor nl_cpu_link_filters(int64_t filters, int64_t channels, void *data);
 nl_status nl_cpu_link_bytes(int64_t filters, int64_t channels, size_t *bytes) NL_MUST_CHECK;
 
 struct nl_cpu_chain;
 
-/* `links` need no data yet. Workspace is added to need->workspace. nl_cpu_chain_drop undoes it, also
- * where it failed. */
+/* `links` need no data yet. Workspace is added to need->workspace. nl_cpu_chain_drop undoes it,
+ * also where it failed. */
 nl_status nl_cpu_chain_prepare(struct nl_backend *be, const struct nl_cpu_link *links, int n,
                                struct nl_cpu_chain **chain, struct nl_need *need) NL_MUST_CHECK;
 nl_status nl_cpu_chain_run(struct nl_backend *be, const struct nl_cpu_chain *chain,

@@ -30,7 +30,7 @@ struct nl_cpu_table {
 struct nl_cpu_pairwise nl_cpu_pairwise_of(const struct nl_op_desc *desc,
                                           const struct nl_args *args);
 
-/* How a row of y ends: its sums, floats, times `factor`, and bias and residual where there are some. */
+/* How a row of y ends: its sums, floats, times `factor`, with bias and residual if there are any. */
 void nl_cpu_pairwise_end(const struct nl_cpu_pairwise *p, int64_t batch, int64_t query,
                          float factor, float *sums);
 

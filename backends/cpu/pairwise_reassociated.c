@@ -1,6 +1,6 @@
+#include "backends/cpu/kernel.h"
 #include "backends/cpu/links.h"
 #include "backends/cpu/pairwise.h"
-#include "src/core/memory.h"
 
 /* Where f is the identity and C the number of keys, y = q (k^T v) scale / M: products are
  * associative, and k^T v is a small matrix, the filters of a convolution of q. */
@@ -10,6 +10,9 @@ bool nl_cpu_pairwise_linear(const struct nl_backend *be, const struct nl_op_desc
                             nl_reason *why)
 {
     if (!nl_cpu_can_half(be, desc, why)) return false;
+    if (desc->in[0].type == NL_BF16 && !nl_cpu_kernel_best())
+        return nl_decline(why, "without AVX2 f32 only");
+    if (desc->attr.pairwise.row) return nl_decline(why, "keeps no sum of a row");
     if (desc->attr.pairwise.f != NL_F_IDENTITY || desc->attr.pairwise.norm != NL_NORM_COUNT ||
         desc->attr.pairwise.score != NL_SCORE_PRODUCT)
         return nl_decline(why, "only for products without f, divided by their number");

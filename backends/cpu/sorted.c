@@ -8,6 +8,7 @@ bool nl_cpu_sorted_can(const struct nl_op_desc *desc, bool forced, nl_reason *wh
 {
     const int64_t queries = desc->in[0].dim[2], keys = desc->in[1].dim[2];
     int64_t log = 1;
+    if (desc->attr.pairwise.row) return nl_decline(why, "keeps no sum of a row");
     if (desc->attr.pairwise.f != NL_F_RELU || desc->attr.pairwise.norm != NL_NORM_COUNT ||
         desc->attr.pairwise.score != NL_SCORE_SUM || !(desc->attr.pairwise.scale > 0))
         return nl_decline(why, "only for relu of sums, divided by their number");

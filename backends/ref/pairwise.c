@@ -39,7 +39,7 @@ static double affinity_row(const struct nl_op_desc *desc, int64_t keys, double *
     for (int64_t j = 0; j < keys; j++) sum += row[j] = nl_affinity_value(f, row[j] - top);
     const double c = desc->attr.pairwise.norm == NL_NORM_SUM ? sum : (double)keys;
     for (int64_t j = 0; j < keys; j++) row[j] /= c;
-    return f == NL_F_EXP ? top + log(c) : c;
+    return f == NL_F_EXP && desc->attr.pairwise.norm == NL_NORM_SUM ? top + log(c) : c;
 }
 
 nl_status nl_ref_pairwise_prepare(struct nl_backend *be, const struct nl_op_desc *desc,

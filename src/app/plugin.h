@@ -18,7 +18,7 @@
 #include "src/tensor/backend.h"
 
 /* Grows with every change of struct nl_plugin and of what its lists point to. */
-enum { NL_PLUGIN_ABI = 4 };
+enum { NL_PLUGIN_ABI = 5 };
 
 #if defined(__GNUC__)
 #define NL_PLUGIN_EXPORT __attribute__((visibility("default")))

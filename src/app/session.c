@@ -55,7 +55,7 @@ void nl_session_close(struct nl_session *session)
 static nl_status find_layer(const struct nl_graph *g, const char *layer, struct nl_engine *engine)
 {
     const int node = nl_graph_find(g, layer);
-    NL_REQUIRE(node != NL_NONE, NL_EUSAGE, "--layer: no node \"%s\"; `nonlocal info` lists them",
+    NL_REQUIRE(node != NL_NONE, NL_EUSAGE, "--layer: no node \"%s\"; `nonlocal info` lists them, (values) aside",
                layer);
     engine->layer = g->nodes[node].out[0];
     engine->layer_is = *nl_graph_tensor(g, engine->layer);

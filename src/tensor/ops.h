@@ -29,8 +29,8 @@
  *            allowed.
  * mean       y[n,c] = mean over T,H,W of x[n,t,h,w,c].
  * pairwise   q [B0,B1,P,d], k [B0,B1,M,d], v [B0,B1,M,e], bias [e], residual like y -> y
- *            [B0,B1,P,e]; last axes have stride 1, the others any. With s_ij = scale * (q_i . k_j) (score product), or
- *            s_ij = scale * (q_i + k_j) (score sum, d = 1):
+ *            [B0,B1,P,e]; last axes have stride 1, the others any. With s_ij = scale * (q_i . k_j)
+ *            (score product), or s_ij = scale * (q_i + k_j) (score sum, d = 1):
  *            y_i = sum_j f(s_ij) v_j / C + bias + residual_i, C = sum_j f(s_ij) (norm sum) or M
  *            (norm count).
  *            f = exp with norm sum is computed with the row's maximum subtracted.
