@@ -24,7 +24,10 @@ struct nl_writer;
 nl_status nl_writer_open(const char *path, const struct nl_writer_spec *spec,
                          struct nl_writer **out) NL_MUST_CHECK;
 
-/* Appends a frame. NL_EIO, NL_ENOMEM. */
+/* What FFmpeg's loops over rows of pixels may read behind the last row. */
+enum { NL_WRITER_PAD = 64 };
+
+/* Appends a frame; NL_WRITER_PAD bytes behind it have to be there. NL_EIO, NL_ENOMEM. */
 nl_status nl_writer_add(struct nl_writer *writer, const struct nl_image *image) NL_MUST_CHECK;
 
 /* Exactly one of these ends a writer that was opened. finish: NL_EIO, and no file (or the old one),

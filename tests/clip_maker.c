@@ -12,7 +12,7 @@ void nl_make_clip(const char *path, int width, int height, int frames, nl_grey_f
     const struct nl_image image = {NULL, 3 * (size_t)width, width, height};
     struct nl_writer *writer;
     uint8_t *pixels = NULL;
-    ck_assert_int_eq(nl_calloc((size_t)height, image.stride, &pixels), NL_OK);
+    ck_assert_int_eq(nl_calloc(1, (size_t)height * image.stride + NL_WRITER_PAD, &pixels), NL_OK);
     ck_assert_msg(nl_writer_open(path, &spec, &writer) == NL_OK, "%s", nl_error());
     for (int i = 0; i < frames; i++) {
         for (int y = 0; y < height; y++)

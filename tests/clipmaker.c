@@ -25,7 +25,7 @@ static nl_status write_clip(const char *path, int width, int height, int frames)
     struct nl_writer *writer;
     uint8_t *rgb = NULL;
     NL_TRY(nl_writer_open(path, &spec, &writer));
-    nl_status st = nl_calloc((size_t)height, 3 * (size_t)width, &rgb);
+    nl_status st = nl_calloc(1, 3 * (size_t)height * (size_t)width + NL_WRITER_PAD, &rgb);
     for (int i = 0; st == NL_OK && i < frames; i++) {
         const struct nl_image image = {rgb, 3 * (size_t)width, width, height};
         paint(rgb, width, height, i);

@@ -40,7 +40,7 @@ static struct nl_image frame_of(int number, uint8_t pixels[HEIGHT * STRIDE])
 
 static nl_status write_clip(const char *path, const struct nl_writer_spec *spec)
 {
-    static uint8_t pixels[HEIGHT * STRIDE];
+    static uint8_t pixels[HEIGHT * STRIDE + NL_WRITER_PAD];
     struct nl_writer *writer;
     NL_TRY(nl_writer_open(path, spec, &writer));
     for (int i = 0; i < FRAMES; i++) {
@@ -148,7 +148,7 @@ END_TEST
 
 START_TEST(an_aborted_video_leaves_nothing)
 {
-    static uint8_t pixels[HEIGHT * STRIDE];
+    static uint8_t pixels[HEIGHT * STRIDE + NL_WRITER_PAD];
     struct nl_writer *writer;
     const struct nl_image image = frame_of(0, pixels);
     ck_assert_int_eq(nl_writer_open(in_folder("aborted.mp4"), &best, &writer), NL_OK);

@@ -66,7 +66,7 @@ static int frame_to_repeat(const struct nl_demo_scene *scene)
 static nl_status write_frames(struct nl_writer *writer, const struct nl_demo_scene *scene,
                               bool repeat)
 {
-    static _Thread_local uint8_t rgb[NL_DEMO_SIDE * ROW];
+    static _Thread_local uint8_t rgb[NL_DEMO_SIDE * ROW + NL_WRITER_PAD];
     const struct nl_image image = {rgb, ROW, NL_DEMO_SIDE, NL_DEMO_SIDE};
     const int only = repeat ? frame_to_repeat(scene) : -1;
     for (int t = 0; t < NL_DEMO_FRAMES; t++) {
