@@ -9,7 +9,8 @@
 
 /* The kernel for BF16 on AMX: 32 rows and 32 filters are four tiles of sums, and an instruction adds
  * the products of 32 numbers of 16 rows' depth with those of 16 filters. A tile of filters has 16
- * pairs of each, as panels have them anyway. Sums go through memory to what comes after them. */
+ * pairs of each, as panels have them anyway. Sums go through memory to what comes after them, if
+ * anything does. */
 #define AVX512                                                                                     \
     __attribute__((target("amx-tile,amx-bf16,avx512f,avx512bw,avx512vl,avx512bf16,fma,prfchw")))
 #include "backends/cpu/kernel_amx_tiles.h"
@@ -102,6 +103,12 @@ INLINE void add_products(const struct nl_cpu_block *b, int64_t row, int64_t rows
     }
 }
 
+/* Whether y may have the tiles as they are: whole ones, sums of products and nothing else. */
+INLINE bool ends_in_tiles(const struct nl_cpu_block *b, int64_t rows)
+{
+    return is_plain(b) && !b->sums && b->columns == PANEL && rows % SIDE == 0;
+}
+
 /* The first rows lay the tiles out for all, but the last, where those are fewer. */
 static AVX512 void some_rows(const struct nl_cpu_block *b, struct lanes on, int64_t row,
                              int64_t rows, struct tally *tally)
@@ -111,6 +118,10 @@ static AVX512 void some_rows(const struct nl_cpu_block *b, struct lanes on, int6
     if (row == 0 || rows < ROWS) lay_out(rows);
     clear_tiles();
     add_products(b, row, rows);
+    if (ends_in_tiles(b, rows)) {
+        store_tiles((float *)b->y + row * b->ldy, b->ldy, rows > SIDE);
+        return;
+    }
     store_tiles(sums, PANEL, rows > SIDE);
     finish_sums(b, on, row, rows, sums, tally);
 }

@@ -43,6 +43,12 @@ INLINE void load_tiles(const float *from, int64_t ld, bool lower)
     _tile_loadd(3, from + ld * SIDE + SIDE, ld * 4);
 }
 
+/* Whether nothing comes after the products, so that tiles may end in y, of floats. */
+INLINE bool is_plain(const struct nl_cpu_block *b)
+{
+    return !b->bias && !b->residual && !b->relu && !b->mean && !b->stream && !b->half;
+}
+
 /* What comes after the sums of some rows. */
 INLINE void finish_sums(const struct nl_cpu_block *b, struct lanes on, int64_t row, int64_t rows,
                         const float *sums, struct tally *tally)

@@ -132,11 +132,6 @@ static bool is_whole(const struct meeting *m)
     return (m->rows == ROWS || m->rows == SIDE) && m->panel->columns == PANEL;
 }
 
-static bool is_plain(const struct nl_cpu_block *b)
-{
-    return !b->bias && !b->residual && !b->relu && !b->mean && !b->stream;
-}
-
 /* Rows that are not whole tiles, as tiles want them. */
 static AVX512 void copy_sums(const struct meeting *m)
 {
