@@ -173,7 +173,8 @@ static const struct nl_impl *const product_list[] = {&nl_cpu_product_widened, &n
                                                      NULL};
 
 /* Those for BF16 come first, so that for F32 the last reason is one for F32; the reassociated one
- * serves both, and stands in both places. The forced ones are reached only when they are asked for by name. */
+ * serves both, and stands in both places. The forced ones are reached only when they are asked for
+ * by name. */
 static const struct nl_impl *const pairwise_list[] = {&nl_cpu_pairwise_sorted_widened,
                                                       &nl_cpu_pairwise_reassociated,
                                                       &nl_cpu_pairwise_half,

@@ -1,7 +1,8 @@
 /* cpu.h - the fast host backend: OpenMP over fixed tiles, single-threaded products inside them.
  *
  * F32 and BF16, the latter widened row by row; what is declined is served by ref. Work is split by
- * shape, never by the number of threads, and every sum belongs to one tile, so results are the same bits for any thread count.
+ * shape, never by the number of threads, and every sum belongs to one tile, so results are the same
+ * bits for any thread count.
  * Scratch comes from the plan: one slice for each thread (nl_cpu_slices).
  * Implementations hold no state in struct nl_backend, so that other backends of host memory may
  * fall back on them.

@@ -33,8 +33,7 @@ struct table {
 
 static struct table batch_of(const nl_tensor *t, int64_t b)
 {
-    const int64_t at = b / t->dim[1] * t->stride[0] + b % t->dim[1] * t->stride[1];
-    return (struct table){(uint16_t *)t->data + at, t->stride[2]};
+    return (struct table){(uint16_t *)t->data + nl_cpu_batch_at(t, b), t->stride[2]};
 }
 
 /* One run, and how queries and keys are cut; a matter of shape alone. */

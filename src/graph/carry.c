@@ -69,7 +69,7 @@ static double cost_of(const struct nl_op_desc *desc, bool direct)
     return batches * each;
 }
 
-/* By a tenth, since wider values go through memory, too. Products of BF16 are a small part. */
+/* By a tenth, since wider values go through memory, too. In BF16 it was slower (decisions/0009). */
 static bool pays(const struct nl_graph *g, const struct nl_node *conv,
                  const struct nl_node *pairwise)
 {
